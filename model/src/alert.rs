@@ -1,0 +1,249 @@
+//! What is opened and resolved by a probe's state.
+//!
+//! Opening follows transitions; resolving follows the confirmed state itself, on every round, so that
+//! an alert whose reason went away while the agent was down resolves on the first good rounds after
+//! the start.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    probe::{Probe, Subject},
+    state::{State, Transition},
+    verdict::{Finding, Verdict},
+    words::words,
+};
+
+words! {
+    /// What an alert is about.
+    pub enum AlertKind {
+        /// Clients' source addresses are lost although they ought to survive.
+        SourceTranslated = "source_translated",
+        /// The target does not answer.
+        Unreachable = "unreachable",
+        /// Part of the connections fail.
+        Degraded = "degraded",
+        /// A node stopped serving a service.
+        NodeUnhealthy = "node_unhealthy",
+        /// A node does not answer.
+        NodeDown = "node_down",
+        /// The service's policy or health check node port is not what it was configured as.
+        PolicyDrift = "policy_drift",
+    }
+}
+
+impl AlertKind {
+    /// How bad it is.
+    #[must_use]
+    pub fn severity(self) -> Severity {
+        match self {
+            Self::SourceTranslated | Self::Unreachable => Severity::Critical,
+            Self::Degraded | Self::NodeUnhealthy | Self::NodeDown | Self::PolicyDrift => Severity::Warning,
+        }
+    }
+
+    /// Whether `state`, once confirmed, means that an alert of this kind is over.
+    #[must_use]
+    pub fn is_over_in(self, state: State) -> bool {
+        match self {
+            Self::SourceTranslated | Self::NodeUnhealthy | Self::PolicyDrift => state == State::Up,
+            Self::Unreachable => matches!(state, State::Up | State::Degraded | State::Translated),
+            Self::Degraded => matches!(state, State::Up | State::Translated | State::Down),
+            Self::NodeDown => matches!(state, State::Up | State::Unhealthy),
+        }
+    }
+
+    /// Whether there is one alert per service rather than one per probe.
+    #[must_use]
+    pub fn is_about_service(self) -> bool {
+        self == Self::PolicyDrift
+    }
+}
+
+words! {
+    /// How bad an alert is.
+    pub enum Severity {
+        /// Clients are hurt now.
+        Critical = "critical",
+        /// Something is not as it should be.
+        Warning = "warning",
+        /// For information.
+        Info = "info",
+    }
+}
+
+words! {
+    /// What happened to an alert.
+    pub enum Event {
+        /// It was opened.
+        Opened = "opened",
+        /// It was resolved.
+        Resolved = "resolved",
+    }
+}
+
+/// What makes two alerts the same: at most one is open per key.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct AlertKey {
+    /// What it is about.
+    pub kind: AlertKind,
+    /// The probe's name, or the service's for kinds that are about the service.
+    pub subject: String,
+}
+
+impl AlertKey {
+    /// The key of an alert of `kind` that `probe` gives rise to.
+    #[must_use]
+    pub fn new(kind: AlertKind, probe: &Probe) -> Self {
+        let service = probe.subject.service().filter(|_| kind.is_about_service());
+        Self { kind, subject: service.unwrap_or(probe.name.as_str()).to_owned() }
+    }
+}
+
+/// An address in an alert's story.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Observed {
+    /// The address that the far side reported.
+    pub address: String,
+    /// Whose address it is, in words.
+    pub what: String,
+    /// How many flows of the round reported it.
+    pub flows: u32,
+}
+
+/// An alert and its whole story, as it was when it was opened.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Alert {
+    /// Unique for ever (UUID version 7).
+    pub id: String,
+    /// What makes it the same alert as another.
+    #[serde(flatten)]
+    pub key: AlertKey,
+    /// How bad it is.
+    pub severity: Severity,
+    /// `namespace/name` of the service, if it belongs to one.
+    pub service: Option<String>,
+    /// The probe that gave rise to it.
+    pub probe: String,
+    /// The node, if it is about one.
+    pub node: Option<String>,
+    /// `address:port` or URL.
+    pub target: String,
+    /// When the first of the rounds that led to it was judged.
+    pub since: DateTime<Utc>,
+    /// When it was confirmed and opened.
+    pub opened_at: DateTime<Utc>,
+    /// One line.
+    pub title: String,
+    /// Why, in one or two sentences.
+    pub reason: String,
+    /// What to do or look at next.
+    pub remedy: Option<String>,
+    /// The source addresses that were expected.
+    pub expected: Vec<String>,
+    /// The source addresses that were reported.
+    pub observed: Vec<Observed>,
+    /// The nodes and pods that answered, where they say so.
+    pub responders: Vec<String>,
+    /// Flows of the last round that were answered.
+    pub flows_answered: u32,
+    /// Flows of the last round.
+    pub flows: u32,
+}
+
+/// The kind of alert that a transition opens, if any.
+///
+/// `drift_everywhere` says whether the last poll of every node of the service hints at policy drift:
+/// then the nodes are not to blame, and one alert about the service takes the place of one per node.
+/// A node that never had an endpoint while it was watched raises nothing by having none.
+#[must_use]
+pub fn opened_by(
+    probe: &Probe,
+    transition: &Transition,
+    finding: Finding,
+    drift_everywhere: bool,
+) -> Option<AlertKind> {
+    let on_node = matches!(probe.subject, Subject::Node { .. });
+    match transition.to {
+        State::Up | State::Unknown => None,
+        State::Translated => Some(AlertKind::SourceTranslated),
+        State::Degraded => Some(AlertKind::Degraded),
+        State::Down if on_node => Some(AlertKind::NodeDown),
+        State::Down => Some(AlertKind::Unreachable),
+        State::Unhealthy if finding == Finding::OtherService => Some(AlertKind::PolicyDrift),
+        State::Unhealthy if finding.hints_at_policy_drift() && drift_everywhere => {
+            Some(AlertKind::PolicyDrift)
+        }
+        State::Unhealthy if finding == Finding::NoEndpoints && transition.settled != Some(State::Up) => None,
+        State::Unhealthy => Some(AlertKind::NodeUnhealthy),
+    }
+}
+
+impl Alert {
+    /// Tells the story of an alert that `probe` opens with `verdict`.
+    #[must_use]
+    pub fn open(
+        id: String,
+        kind: AlertKind,
+        probe: &Probe,
+        verdict: &Verdict,
+        transition: &Transition,
+    ) -> Self {
+        let observed = verdict.seen.iter().map(|seen| Observed {
+            address: seen.address.to_string(),
+            what: seen.what(),
+            flows: seen.flows,
+        });
+        Self {
+            id,
+            key: AlertKey::new(kind, probe),
+            severity: kind.severity(),
+            service: probe.subject.service().map(str::to_owned),
+            probe: probe.name.as_str().to_owned(),
+            node: probe.subject.node().filter(|_| !kind.is_about_service()).map(str::to_owned),
+            target: probe.subject.target(),
+            since: transition.began,
+            opened_at: transition.at,
+            title: title(kind, probe, verdict.finding),
+            reason: reason(kind, probe, verdict),
+            remedy: verdict.remedy.clone(),
+            expected: verdict.expected.clone(),
+            observed: observed.collect(),
+            responders: verdict.responders.clone(),
+            flows_answered: verdict.answered,
+            flows: verdict.flows,
+        }
+    }
+}
+
+/// The verdict's reason; only what is told of a whole service has to be said of all its nodes.
+fn reason(kind: AlertKind, probe: &Probe, verdict: &Verdict) -> String {
+    match (&probe.subject, kind, verdict.finding) {
+        (Subject::Node { service, address, .. }, AlertKind::PolicyDrift, Finding::PortClosed) => format!(
+            "The health check node port {} of {service} is closed on every node: its externalTrafficPolicy is no \
+             longer Local, its port changed, or the service is gone.",
+            address.port()
+        ),
+        _ => verdict.reason.clone(),
+    }
+}
+
+fn title(kind: AlertKind, probe: &Probe, finding: Finding) -> String {
+    let target = probe.subject.target();
+    let what = probe.subject.service().unwrap_or(probe.name.as_str());
+    let node = probe.subject.node().unwrap_or_default();
+    match kind {
+        AlertKind::SourceTranslated if finding == Finding::PartlyTranslated => {
+            format!("{what} loses some clients' source addresses at {target}")
+        }
+        AlertKind::SourceTranslated => format!("{what} loses its clients' source addresses at {target}"),
+        AlertKind::Unreachable => format!("{what} does not answer at {target}"),
+        AlertKind::Degraded => format!("{what} answers only some connections at {target}"),
+        AlertKind::NodeUnhealthy if finding == Finding::NoEndpoints => {
+            format!("{node} lost its last ready endpoint of {what}")
+        }
+        AlertKind::NodeUnhealthy => format!("{node} does not serve {what}"),
+        AlertKind::NodeDown => format!("{node} does not answer at {target}"),
+        AlertKind::PolicyDrift => format!("{what} is no longer the Local service it is configured as"),
+    }
+}

@@ -1,0 +1,131 @@
+//! What must hold of every judgement, whatever the flows.
+
+use std::net::SocketAddr;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::{
+    address::{AddressBook, Node},
+    egress::Egress,
+    flow::{FailureKind, Flow, Outcome, Phases, SourceReport},
+    probe::{Expectation, Probe, ProbeName, Subject, TrafficPolicy},
+    state::{State, Thresholds},
+    verdict::Finding,
+};
+
+fn probe(expectation: Expectation) -> Probe {
+    let address: SocketAddr = "192.0.2.201:80".parse().unwrap();
+    Probe {
+        name: ProbeName::of_vip("default/echo-server", address.ip()),
+        subject: Subject::Vip {
+            service: "default/echo-server".into(),
+            policy: TrafficPolicy::Local,
+            address,
+        },
+        expectation,
+        thresholds: Thresholds { alert_after: 2, resolve_after: 2 },
+    }
+}
+
+fn book() -> AddressBook {
+    AddressBook {
+        nodes: vec![Node {
+            name: "node-1".into(),
+            addresses: vec!["192.0.2.11".parse().unwrap()],
+            pod_cidr: Some("10.244.1.0/24".parse().unwrap()),
+        }],
+        pod_cidrs: vec!["10.244.0.0/16".parse().unwrap()],
+        vips: vec!["192.0.2.201".parse().unwrap()],
+    }
+}
+
+fn outcome() -> impl Strategy<Value = Outcome> {
+    const ADDRESSES: &[&str] =
+        &["192.0.2.9", "::ffff:192.0.2.9", "10.244.1.1", "192.0.2.11", "203.0.113.5", "2001:db8::9"];
+    let echoed = proptest::sample::select(ADDRESSES).prop_map(|address| {
+        Outcome::Echoed(SourceReport { address: address.parse().unwrap(), port: None, node: None, pod: None })
+    });
+    let failed =
+        proptest::sample::select(FailureKind::ALL).prop_map(|kind| Flow::failed(None, kind, "x").outcome);
+    prop_oneof![3 => echoed, 1 => Just(Outcome::Answered), 1 => Just(Outcome::Unreadable("no JSON".into())), 2 => failed]
+}
+
+fn flows() -> impl Strategy<Value = Vec<Flow>> {
+    let flow = outcome().prop_map(|outcome| Flow {
+        local: Some("192.0.2.9:40000".parse().unwrap()),
+        remote: Some("192.0.2.201:80".parse().unwrap()),
+        phases: Phases::default(),
+        outcome,
+    });
+    proptest::collection::vec(flow, 0..12)
+}
+
+fn socket() -> Egress {
+    Egress { socket: true, fixed: Vec::new() }
+}
+
+proptest! {
+    #[test]
+    fn the_order_of_flows_does_not_matter(flows in flows()) {
+        let probe = probe(Expectation::Preserved);
+        let forwards = source(&probe, &flows, &socket(), &book());
+        let backwards: Vec<Flow> = flows.into_iter().rev().collect();
+        let backwards = source(&probe, &backwards, &socket(), &book());
+        prop_assert_eq!(forwards, backwards);
+    }
+
+    #[test]
+    fn preserved_means_that_every_conclusive_address_is_the_agents(flows in flows()) {
+        let verdict = source(&probe(Expectation::Preserved), &flows, &socket(), &book());
+        if verdict.finding == Finding::Preserved {
+            prop_assert!(verdict.seen.iter().all(|seen| seen.class.is_none()));
+        }
+        let foreign = verdict.seen.iter().any(|seen| seen.class.is_some());
+        prop_assert_eq!(foreign, verdict.state == State::Translated, "a single foreign address is never missed");
+    }
+
+    #[test]
+    fn only_the_target_can_bring_the_target_down(flows in flows()) {
+        let verdict = source(&probe(Expectation::Preserved), &flows, &socket(), &book());
+        let by_target = flows.iter().filter_map(Flow::failure).any(|failure| !failure.kind.is_ours());
+        if verdict.state == State::Down {
+            prop_assert!(by_target && verdict.answered == 0);
+        }
+        if !by_target {
+            prop_assert!(!matches!(verdict.state, State::Down | State::Degraded));
+        }
+    }
+
+    #[test]
+    fn where_any_source_will_do_nothing_is_translated(flows in flows()) {
+        for expectation in [Expectation::Any, Expectation::Answer] {
+            let verdict = source(&probe(expectation), &flows, &socket(), &book());
+            prop_assert_ne!(verdict.state, State::Translated);
+        }
+    }
+
+    #[test]
+    fn every_verdict_has_a_reason_in_words(flows in flows()) {
+        let verdict = source(&probe(Expectation::Preserved), &flows, &socket(), &book());
+        prop_assert!(verdict.reason.ends_with('.') && verdict.reason.len() > 20, "{}", verdict.reason);
+    }
+}
+
+#[test]
+fn an_agent_inside_the_cluster_trusts_nothing_it_sees() {
+    let flow = Flow {
+        local: Some("10.244.1.9:40000".parse().unwrap()),
+        remote: Some("192.0.2.201:80".parse().unwrap()),
+        phases: Phases::default(),
+        outcome: Outcome::Echoed(SourceReport {
+            address: "10.244.1.9".parse().unwrap(),
+            port: None,
+            node: None,
+            pod: None,
+        }),
+    };
+    let verdict = source(&probe(Expectation::Preserved), &[flow], &socket(), &book());
+    assert_eq!((verdict.finding, verdict.state), (Finding::Inconclusive, State::Unknown));
+    assert!(verdict.reason.contains("inside the cluster"), "{}", verdict.reason);
+}

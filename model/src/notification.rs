@@ -1,0 +1,91 @@
+//! The document that a webhook receiver gets. It is versioned: fields are added, never changed or
+//! removed, within one version. `docs/webhook.md` shows examples.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    alert::{Alert, AlertKind, Event},
+    verdict::Verdict,
+};
+
+/// The version of the document.
+pub const VERSION: u32 = 1;
+
+/// One notification about one alert.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Notification {
+    /// [`VERSION`].
+    pub version: u32,
+    /// What happened.
+    pub event: Event,
+    /// The same for every attempt of the same notification; also sent as the `Idempotency-Key` header.
+    pub idempotency_key: String,
+    /// Where the agent stands.
+    pub vantage: String,
+    /// The status page.
+    pub page: String,
+    /// The alert.
+    pub alert: Alert,
+    /// How it ended, for [`Event::Resolved`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub resolution: Option<Resolution>,
+}
+
+/// How an alert ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Resolution {
+    /// When it was resolved.
+    pub at: DateTime<Utc>,
+    /// How long it was open, in seconds.
+    pub open_seconds: i64,
+    /// Why it is over, in one or two sentences.
+    pub reason: String,
+}
+
+impl Notification {
+    /// Tells of an opened alert.
+    #[must_use]
+    pub fn opened(alert: Alert, vantage: &str, page: &str) -> Self {
+        Self::new(Event::Opened, alert, vantage, page, None)
+    }
+
+    /// Tells of a resolved alert; `resolution` comes from [`Resolution::by`].
+    #[must_use]
+    pub fn resolved(alert: Alert, resolution: Resolution, vantage: &str, page: &str) -> Self {
+        Self::new(Event::Resolved, alert, vantage, page, Some(resolution))
+    }
+
+    fn new(event: Event, alert: Alert, vantage: &str, page: &str, resolution: Option<Resolution>) -> Self {
+        Self {
+            version: VERSION,
+            event,
+            idempotency_key: format!("{}-{event}", alert.id),
+            vantage: vantage.to_owned(),
+            page: page.to_owned(),
+            alert,
+            resolution,
+        }
+    }
+}
+
+impl Resolution {
+    /// The end of `alert`, by what the last round said.
+    #[must_use]
+    pub fn by(alert: &Alert, verdict: &Verdict, at: DateTime<Utc>) -> Self {
+        let over = match alert.key.kind {
+            AlertKind::Degraded if verdict.state.is_bad() => "It turned into something worse. ",
+            _ => "",
+        };
+        let open_seconds = (at - alert.opened_at).num_seconds().max(0);
+        Self { at, open_seconds, reason: format!("{over}{}", verdict.reason) }
+    }
+
+    /// The end of `alert` because its probe is no longer configured.
+    #[must_use]
+    pub fn by_removal(alert: &Alert, at: DateTime<Utc>) -> Self {
+        let open_seconds = (at - alert.opened_at).num_seconds().max(0);
+        let reason = format!("{} is no longer configured.", alert.probe);
+        Self { at, open_seconds, reason }
+    }
+}

@@ -1,0 +1,145 @@
+//! What is watched: a probe is a named, scheduled check of one target.
+
+use std::{
+    fmt,
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+};
+
+use crate::state::Thresholds;
+
+/// A probe's name: `namespace/service@VIP` and `namespace/service@node` for what follows from a service,
+/// the configured name for a stand-alone probe. Unique within an agent, stable across restarts.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ProbeName(Arc<str>);
+
+impl ProbeName {
+    /// A stand-alone probe's name.
+    #[must_use]
+    pub fn new(name: &str) -> Self {
+        Self(name.into())
+    }
+
+    /// The name of the source probe of a service's VIP.
+    #[must_use]
+    pub fn of_vip(service: &str, vip: IpAddr) -> Self {
+        Self(format!("{service}@{vip}").into())
+    }
+
+    /// The name of the node-health probe of a service on a node.
+    #[must_use]
+    pub fn of_node(service: &str, node: &str) -> Self {
+        Self(format!("{service}@{node}").into())
+    }
+
+    /// The name as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for ProbeName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+/// `externalTrafficPolicy` of a Service, as the operator wants it to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TrafficPolicy {
+    /// The client's address must survive.
+    Local,
+    /// The client's address may be translated.
+    Cluster,
+}
+
+impl fmt::Display for TrafficPolicy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Local => "Local",
+            Self::Cluster => "Cluster",
+        })
+    }
+}
+
+/// What a probe is pointed at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Subject {
+    /// One VIP of a service.
+    Vip {
+        /// `namespace/name`.
+        service: String,
+        /// The policy that the service ought to have.
+        policy: TrafficPolicy,
+        /// VIP and port.
+        address: SocketAddr,
+    },
+    /// A service's health check node port on one node.
+    Node {
+        /// `namespace/name`.
+        service: String,
+        /// The node's name.
+        node: String,
+        /// The node's address and the health check node port.
+        address: SocketAddr,
+    },
+    /// Anything that is no Service.
+    Endpoint {
+        /// The URL, without credentials.
+        url: String,
+    },
+}
+
+impl Subject {
+    /// The service that the probe belongs to, `namespace/name`.
+    #[must_use]
+    pub fn service(&self) -> Option<&str> {
+        match self {
+            Self::Vip { service, .. } | Self::Node { service, .. } => Some(service),
+            Self::Endpoint { .. } => None,
+        }
+    }
+
+    /// The node that the probe asks.
+    #[must_use]
+    pub fn node(&self) -> Option<&str> {
+        match self {
+            Self::Node { node, .. } => Some(node),
+            _ => None,
+        }
+    }
+
+    /// The target as people write it: `192.0.2.201:80` or a URL.
+    #[must_use]
+    pub fn target(&self) -> String {
+        match self {
+            Self::Vip { address, .. } | Self::Node { address, .. } => address.to_string(),
+            Self::Endpoint { url } => url.clone(),
+        }
+    }
+}
+
+/// What the source address reported by the far side ought to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Expectation {
+    /// An egress address of the agent: the client's address survives.
+    Preserved,
+    /// Any address will do.
+    Any,
+    /// No echo is asked for: an answer will do.
+    Answer,
+}
+
+/// A probe, as far as judging and alerting are concerned.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Probe {
+    /// The probe's name.
+    pub name: ProbeName,
+    /// What it is pointed at.
+    pub subject: Subject,
+    /// What the source address ought to be (of no meaning for node health).
+    pub expectation: Expectation,
+    /// How many rounds it takes to change the state.
+    pub thresholds: Thresholds,
+}

@@ -1,0 +1,3 @@
+//! The integration tests of `vipwatch-model`: scenarios that read as a specification.
+
+mod scenarios;
