@@ -1,0 +1,105 @@
+//! What follows from a cluster's state, by the rules of MetalLB and kube-proxy: who announces a VIP, what
+//! a node does with a connection to it, and what its health check says.
+
+use std::net::Ipv4Addr;
+
+use sha2::{Digest, Sha256};
+
+use super::{Announcement, Cluster, Endpoint, ExternalTrafficPolicy, NodePlan, Service};
+
+/// What a node does with new connections to a VIP that reach it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Forwarding {
+    /// Handed to one of these pods; with `masquerade`, under an address of the node.
+    To {
+        /// The pods to choose from; never empty.
+        endpoints: Vec<Endpoint>,
+        /// Whether the client's address is replaced.
+        masquerade: bool,
+    },
+    /// Dropped without a word: the pods there are run elsewhere.
+    Drop,
+    /// Refused: there are no pods.
+    Reject,
+}
+
+/// What kube-proxy says about a service on one node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NodeHealth {
+    /// The service's namespace.
+    pub namespace: String,
+    /// The service's name within the namespace.
+    pub name: String,
+    /// The ready pods on this node.
+    pub local_endpoints: usize,
+}
+
+/// The node that announces the VIP of `service`, if any does.
+///
+/// In layer 2 mode each speaker sorts the eligible nodes by a hash over the node's name and the VIP; the
+/// first one announces. Without a ready pod none is eligible, and under Local only nodes with a ready
+/// pod are.
+#[must_use]
+pub fn announcer<'a>(cluster: &'a Cluster, service: &Service) -> Option<&'a NodePlan> {
+    match &service.announcement {
+        Announcement::Withheld => return None,
+        Announcement::Pinned(name) => return cluster.node(name).ok(),
+        Announcement::Elected => {}
+    }
+    if service.endpoints.is_empty() {
+        return None;
+    }
+    let eligible = cluster.nodes().iter().filter(|node| match service.policy {
+        ExternalTrafficPolicy::Cluster => true,
+        ExternalTrafficPolicy::Local => local_endpoints(service, &node.name).next().is_some(),
+    });
+    eligible.min_by_key(|node| -> [u8; 32] {
+        Sha256::digest(format!("{}#{}", node.name, service.vip.ip())).into()
+    })
+}
+
+/// What `node` does with new connections to the VIP of `service`.
+#[must_use]
+pub fn forwarding(service: &Service, node: &str) -> Forwarding {
+    if service.endpoints.is_empty() {
+        return Forwarding::Reject;
+    }
+    match service.policy {
+        ExternalTrafficPolicy::Cluster => {
+            Forwarding::To { endpoints: service.endpoints.clone(), masquerade: true }
+        }
+        ExternalTrafficPolicy::Local => {
+            let endpoints: Vec<_> = local_endpoints(service, node).cloned().collect();
+            if endpoints.is_empty() {
+                Forwarding::Drop
+            } else {
+                Forwarding::To { endpoints, masquerade: false }
+            }
+        }
+    }
+}
+
+/// The address that a pod sees instead of the client's when `node` masquerades a connection to it.
+///
+/// Masquerading takes the address of the interface the packet leaves by: with a bridge per node and
+/// plain routes between nodes that is the bridge for the node's own pods, and the node's address for
+/// the others.
+#[must_use]
+pub fn masquerade_source(node: &NodePlan, endpoint: &Endpoint) -> Ipv4Addr {
+    if endpoint.node == node.name { node.pods.bridge() } else { node.address }
+}
+
+/// What `node` says on the service's health check node port; `None` when the port is closed.
+#[must_use]
+pub fn node_health(service: &Service, node: &str) -> Option<NodeHealth> {
+    (service.policy == ExternalTrafficPolicy::Local).then(|| NodeHealth {
+        namespace: service.namespace().to_owned(),
+        name: service.short_name().to_owned(),
+        local_endpoints: local_endpoints(service, node).count(),
+    })
+}
+
+fn local_endpoints<'a>(service: &'a Service, node: &'a str) -> impl Iterator<Item = &'a Endpoint> {
+    let endpoints = service.endpoints.iter();
+    endpoints.filter(move |endpoint| endpoint.node == node)
+}

@@ -1,0 +1,130 @@
+//! What kube-proxy does on a node, as an nftables ruleset. Pure: text from the cluster's state.
+
+use std::fmt::Write;
+
+use crate::cluster::decide::{Forwarding, forwarding};
+use crate::cluster::{Cluster, Endpoint, Service};
+
+/// The mark of connections that are to be masqueraded, the same bit as kube-proxy's.
+const MASQUERADE: &str = "0x4000";
+
+/// The whole ruleset of `node`. Loaded in one transaction it replaces the one before; connections that
+/// are already translated keep their translation.
+pub(super) fn render(cluster: &Cluster, node: &str) -> String {
+    let mut dispatch = String::new();
+    let mut chains = String::new();
+    let mut unserved = String::new();
+    for service in cluster.services() {
+        let destination = format!("ip daddr {} tcp dport {}", service.vip.ip(), service.vip.port());
+        match forwarding(service, node) {
+            Forwarding::To { endpoints, masquerade } => {
+                dispatch += &format!("    {destination} jump {}\n", chain_name(service));
+                chains += &format!("  chain {} {{\n", chain_name(service));
+                if masquerade {
+                    chains += &format!("    meta mark set meta mark or {MASQUERADE}\n");
+                }
+                let choices: Vec<_> = endpoints.iter().enumerate().map(choice).collect();
+                let count = endpoints.len();
+                chains += &format!("    numgen random mod {count} vmap {{ {} }}\n  }}\n", choices.join(", "));
+                for endpoint in endpoints {
+                    let (pod, address) = (&endpoint.pod, endpoint.address);
+                    chains +=
+                        &format!("  chain pod/{pod} {{\n    meta l4proto tcp dnat to {address}\n  }}\n");
+                }
+            }
+            Forwarding::Drop => unserved += &format!("    {destination} drop\n"),
+            Forwarding::Reject => unserved += &format!("    {destination} reject\n"),
+        }
+    }
+    let mut rules = String::new();
+    let _ = write!(
+        rules,
+        "\
+add table ip kube-proxy
+delete table ip kube-proxy
+table ip kube-proxy {{
+  chain nat-prerouting {{
+    type nat hook prerouting priority dstnat; policy accept;
+{dispatch}  }}
+  chain nat-postrouting {{
+    type nat hook postrouting priority srcnat; policy accept;
+    meta mark and {MASQUERADE} == 0 return
+    meta mark set meta mark xor {MASQUERADE}
+    masquerade fully-random
+  }}
+  chain filter-input {{
+    type filter hook input priority filter; policy accept;
+    ct state new jump unserved
+  }}
+  chain filter-forward {{
+    type filter hook forward priority filter; policy accept;
+    ct state new jump unserved
+  }}
+  chain unserved {{
+{unserved}  }}
+{chains}}}
+"
+    );
+    rules
+}
+
+fn chain_name(service: &Service) -> String {
+    format!("service/{}", service.name)
+}
+
+fn choice((number, endpoint): (usize, &Endpoint)) -> String {
+    format!("{number} : goto pod/{}", endpoint.pod)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cluster::{Change, ExternalTrafficPolicy};
+    use crate::namespaces::NamespacePlan;
+
+    const ECHO: &str = "default/echo-server";
+
+    fn cluster(changes: &[Change]) -> Cluster {
+        let mut plan = NamespacePlan::default().cluster;
+        plan.services.truncate(1);
+        let mut cluster = Cluster::new(plan).unwrap();
+        for change in changes {
+            cluster = cluster.changed(change).unwrap();
+        }
+        cluster
+    }
+
+    /// The ruleset without what is the same in all of them.
+    fn differing(cluster: &Cluster, node: &str) -> String {
+        let rules = render(cluster, node);
+        let (dispatch, rest) = rules.split_once("  chain nat-postrouting").unwrap();
+        let (_, chains) = rest.split_once("  chain unserved").unwrap();
+        let (_, dispatch) = dispatch.split_once("policy accept;\n").unwrap();
+        format!("{dispatch}unserved{chains}")
+    }
+
+    #[test]
+    fn the_whole_ruleset_of_a_node_with_a_pod_under_local() {
+        insta::assert_snapshot!(render(&cluster(&[]), "node-1"));
+    }
+
+    #[test]
+    fn under_local_a_node_without_a_pod_drops() {
+        insta::assert_snapshot!(differing(&cluster(&[]), "node-2"));
+    }
+
+    #[test]
+    fn under_cluster_every_node_masquerades_to_every_pod() {
+        let cluster = cluster(&[
+            Change::policy(ECHO, ExternalTrafficPolicy::Cluster),
+            Change::endpoints(ECHO, &[("node-1", 1), ("node-2", 2)]),
+        ]);
+        insta::assert_snapshot!(differing(&cluster, "node-3"));
+        assert_eq!(render(&cluster, "node-3"), render(&cluster, "node-1"));
+    }
+
+    #[test]
+    fn without_pods_the_service_is_refused() {
+        insta::assert_snapshot!(differing(&cluster(&[Change::endpoints(ECHO, &[])]), "node-1"));
+    }
+}
