@@ -1,0 +1,50 @@
+//! What the JSON API says: plain data that the agent fills in and the page
+//! shows. Nothing here computes, and nothing here knows where it comes from.
+//!
+//! Every time is UTC and every duration carries its unit in its name.
+
+mod alert;
+mod health;
+mod probe;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+pub use alert::{AlertView, DeliveryState, DeliveryView, ReceiverView, Severity, TransitionView};
+pub use health::{AgentView, Check, ConfigView, Problem, Readiness, SchedulerView, StoreView, Summary};
+pub use probe::{NodeHealthView, Pending, Policy, ProbeView, RoundView, Seen, ServiceView, State, Tick};
+
+/// The most history ticks a probe carries.
+pub const HISTORY_TICKS: usize = 60;
+
+/// The most recent transitions an overview carries.
+pub const RECENT_TRANSITIONS: usize = 50;
+
+/// Everything the overview page shows, at one moment.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Overview {
+    /// The agent's version.
+    pub version: String,
+    /// Where this agent stands, as configured.
+    pub vantage: String,
+    /// When the agent started.
+    pub started_at: DateTime<Utc>,
+    /// When this overview was computed.
+    pub at: DateTime<Utc>,
+    /// How the agent itself is doing.
+    pub agent: AgentView,
+    /// How many probes are in which state.
+    pub summary: Summary,
+    /// The Kubernetes services watched, in configuration order.
+    pub services: Vec<ServiceView>,
+    /// Stand-alone probes: those that belong to no service.
+    pub probes: Vec<ProbeView>,
+    /// Open alerts, newest first.
+    pub alerts: Vec<AlertView>,
+    /// The latest changes of state, newest first, at most
+    /// [`RECENT_TRANSITIONS`].
+    pub transitions: Vec<TransitionView>,
+    /// Who is told about alerts.
+    pub receivers: Vec<ReceiverView>,
+}

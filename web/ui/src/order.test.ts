@@ -1,0 +1,42 @@
+import { describe, expect, it } from "vitest";
+import { filterServices, sortServices } from "./order";
+import { service } from "./sample";
+
+const names = (services: { name: string }[]) => services.map((one) => one.name);
+
+describe("sortServices", () => {
+  it("puts the worst first, then what is about to change, then names in order", () => {
+    const pending = service("ns/z");
+    pending.vips = pending.vips.map((vip) => ({
+      ...vip,
+      pending: { state: "down" as const, rounds: 1, of: 2 },
+    }));
+    const sorted = sortServices([
+      service("ns/b"),
+      service("ns/a"),
+      pending,
+      service("ns/u", "unknown"),
+      service("ns/t", "translated"),
+      service("ns/d", "down"),
+    ]);
+    expect(names(sorted)).toEqual(["ns/d", "ns/t", "ns/u", "ns/z", "ns/a", "ns/b"]);
+  });
+});
+
+describe("filterServices", () => {
+  const services = [service("shop/checkout"), service("ingress/traefik", "translated")];
+  const filtered = (text: string, onlyProblems = false) =>
+    names(filterServices(services, { text, onlyProblems }));
+
+  it("wants every word somewhere, in any case", () => {
+    expect(filtered("")).toHaveLength(2);
+    expect(filtered("TRAEFIK")).toEqual(["ingress/traefik"]);
+    expect(filtered("node-1 checkout")).toEqual(["shop/checkout"]);
+    expect(filtered("checkout traefik")).toEqual([]);
+    expect(filtered("192.0.2.201")).toHaveLength(2);
+  });
+
+  it("can leave out what is fine", () => {
+    expect(filtered("", true)).toEqual(["ingress/traefik"]);
+  });
+});

@@ -1,0 +1,20 @@
+/** Short names for what the API sends; the shapes themselves are generated. */
+import type { components } from "./api";
+
+type Schemas = components["schemas"];
+
+export type Overview = Schemas["Overview"];
+export type AgentView = Schemas["AgentView"];
+export type Summary = Schemas["Summary"];
+export type ServiceView = Schemas["ServiceView"];
+export type ProbeView = Schemas["ProbeView"];
+export type RoundView = Schemas["RoundView"];
+export type NodeHealthView = Schemas["NodeHealthView"];
+export type AlertView = Schemas["AlertView"];
+export type DeliveryView = Schemas["DeliveryView"];
+export type TransitionView = Schemas["TransitionView"];
+export type ReceiverView = Schemas["ReceiverView"];
+export type Pending = Schemas["Pending"];
+export type Seen = Schemas["Seen"];
+export type Tick = Schemas["Tick"];
+export type State = Schemas["State"];

@@ -1,0 +1,110 @@
+import { beforeEach, describe, expect, it } from "vitest";
+import { renderToString } from "preact-render-to-string";
+import { Page } from "./parts/Page";
+import type { Overview } from "./overview";
+import { overview as sample, probe, service } from "./sample";
+import { connection, filter, overview, receive } from "./view";
+
+const page = () => {
+  const shown = document.createElement("div");
+  shown.innerHTML = renderToString(<Page />);
+  return shown;
+};
+
+const show = (data: Overview) => {
+  receive(structuredClone(data));
+  return page();
+};
+
+const text = (within: Element, selector: string) =>
+  within.querySelector(selector)?.textContent?.replace(/\s+/g, " ").trim();
+
+beforeEach(() => {
+  overview.value = null;
+  connection.value = "live";
+  filter.value = { text: "", onlyProblems: false };
+});
+
+describe("the page", () => {
+  it("waits in words", () => {
+    expect(text(page(), "h1")).toBe("Waiting for the agent");
+  });
+
+  it("shows a calm day", () => {
+    const shown = show(sample([service("default/echo")], [probe("control")]));
+    expect(text(shown, "h1")).toBe("The service preserves client addresses");
+    expect(text(shown, ".alerts")).toContain("No open alerts");
+    expect(text(shown, ".service .standing")).toContain("Up");
+    expect(text(shown, ".service .target")).toContain("preserved");
+    expect(shown.querySelectorAll(".banner")).toHaveLength(0);
+  });
+
+  it("shows what was expected, what was seen, and what to do", () => {
+    const data = sample([service("ingress/traefik", "translated")]);
+    const last = data.services[0]?.vips[0]?.last;
+    if (!last) throw new Error("the sample has a round");
+    last.observed = [{ address: "10.244.1.1", what: "bridge of node-1", flows: 4 }];
+    last.remedy = "Set it back: `kubectl patch service traefik`";
+    const shown = show(data);
+    expect(text(shown, ".source")).toBe("expected 198.51.100.7→seen 10.244.1.1 bridge of node-1");
+    expect(text(shown, ".service .reason")).toBe("ingress/traefik vip is translated");
+    expect(text(shown, ".command code")).toBe("kubectl patch service traefik");
+    expect(text(shown, ".command button")).toBe("Copy");
+  });
+
+  it("shows how far each receiver has been told", () => {
+    const data = sample([service("ns/a", "down")]);
+    data.alerts = [
+      {
+        id: "1",
+        kind: "vip_down",
+        severity: "critical",
+        service: "ns/a",
+        probe: "ns/a vip",
+        target: "192.0.2.201:80",
+        opened_at: data.at,
+        title: "ns/a does not answer",
+        reason: "no answer",
+        expected: [],
+        observed: [],
+        deliveries: [
+          { receiver: "ops", state: "delivered", attempts: 1 },
+          { receiver: "night", state: "pending", attempts: 2, last_error: "answered 503" },
+        ],
+      },
+    ];
+    const deliveries = text(show(data), ".deliveries");
+    expect(deliveries).toContain("ops delivered");
+    expect(deliveries).toContain("night retrying after 2 attempts: answered 503");
+  });
+
+  it("speaks up about the agent itself", () => {
+    const data = sample([service("ns/a")]);
+    data.agent.store = { ok: false, error: "disk full", buffered: 12, lost: 3 };
+    data.agent.config.error = "probes.toml:3:1: unknown key";
+    data.agent.notices = ["this agent stands on node-1"];
+    const banners = [...show(data).querySelectorAll(".banner")].map((one) => one.textContent);
+    expect(banners[0]).toContain("disk full. Probing goes on; 12 results held in memory, 3 lost.");
+    expect(banners[1]).toContain("unknown key");
+    expect(banners[2]).toContain("this agent stands on node-1");
+  });
+
+  it("does not pass old data off as new", () => {
+    connection.value = "lost";
+    const shown = show(sample([service("ns/a")]));
+    expect(text(shown, ".banner")).toContain("No connection to the agent");
+    expect(shown.querySelector(".page.stale")).not.toBeNull();
+  });
+
+  it("filters what it lists", () => {
+    filter.value = { text: "traefik", onlyProblems: false };
+    const shown = show(sample([service("ns/echo"), service("ns/traefik")]));
+    expect(shown.querySelectorAll(".service")).toHaveLength(1);
+    expect(text(shown, ".services .note")).toBe("1 of 2");
+  });
+
+  it("treats what it is sent as text", () => {
+    const shown = show(sample([service("ns/<img src=x>", "down")]));
+    expect(shown.querySelector("img")).toBeNull();
+  });
+});

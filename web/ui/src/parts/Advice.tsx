@@ -1,0 +1,51 @@
+/** A remedy: words, and the commands between backticks ready to be copied. */
+import { useRef, useState } from "preact/hooks";
+
+export function Advice({ text }: { text: string }) {
+  const pieces = text.split("`");
+  return (
+    <div class="advice">
+      {pieces.map((piece, index) => {
+        if (index % 2 === 1) return <Command key={index} text={piece} />;
+        const words = piece.trim();
+        return words && words !== "." ? <span key={index}>{words}</span> : null;
+      })}
+    </div>
+  );
+}
+
+const SHOWN_MS = 2_000;
+
+function Command({ text }: { text: string }) {
+  const code = useRef<HTMLElement>(null);
+  const [isCopied, setCopied] = useState(false);
+  const copy = async () => {
+    if (!(await copyText(text, code.current))) return;
+    setCopied(true);
+    setTimeout(() => setCopied(false), SHOWN_MS);
+  };
+  return (
+    <span class="command">
+      <code ref={code}>{text}</code>
+      <button type="button" onClick={() => void copy()} aria-label={`Copy command: ${text}`}>
+        {isCopied ? "Copied" : "Copy"}
+      </button>
+      <span class="unseen" role="status">
+        {isCopied ? "Copied" : ""}
+      </span>
+    </span>
+  );
+}
+
+/** The clipboard needs HTTPS or localhost; elsewhere the text is selected first. */
+async function copyText(text: string, shown: HTMLElement | null): Promise<boolean> {
+  try {
+    await navigator.clipboard.writeText(text);
+    return true;
+  } catch {
+    const selection = getSelection();
+    if (!shown || !selection) return false;
+    selection.selectAllChildren(shown);
+    return document.execCommand("copy");
+  }
+}

@@ -1,0 +1,61 @@
+/** The overview page from top to bottom. */
+import {
+  filterProbes,
+  filterServices,
+  filterTransitions,
+  sortProbes,
+  sortServices,
+} from "../order";
+import type { Overview } from "../overview";
+import { filter, isLost, overview } from "../view";
+import { Alerts } from "./Alerts";
+import { Banners } from "./Banners";
+import { FilterBar } from "./FilterBar";
+import { Footer } from "./Footer";
+import { Header } from "./Header";
+import { Nodes } from "./Nodes";
+import { Overall } from "./Overall";
+import { Receivers } from "./Receivers";
+import { Services, StandAlone } from "./Services";
+import { Transitions } from "./Transitions";
+
+export function Page() {
+  const data = overview.value;
+  return (
+    <div class={`page ${isLost.value ? "stale" : ""}`}>
+      <a class="skip" href="#content">
+        Skip to the services
+      </a>
+      <Header />
+      <main>
+        <Overall />
+        <Banners />
+        {data && <Content data={data} />}
+      </main>
+      {data && <Footer data={data} />}
+    </div>
+  );
+}
+
+function Content({ data }: { data: Overview }) {
+  const services = filterServices(sortServices(data.services), filter.value);
+  const probes = filterProbes(sortProbes(data.probes), filter.value);
+  return (
+    <>
+      <Alerts alerts={data.alerts} />
+      <div id="content" tabIndex={-1}>
+        <FilterBar />
+        <Services shown={services} total={data.services.length} />
+        <StandAlone shown={probes} total={data.probes.length} />
+        <Nodes services={services} />
+      </div>
+      <div class="side-by-side">
+        <Transitions
+          shown={filterTransitions(data.transitions, filter.value)}
+          total={data.transitions.length}
+        />
+        <Receivers receivers={data.receivers} />
+      </div>
+    </>
+  );
+}

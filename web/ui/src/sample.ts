@@ -1,0 +1,75 @@
+/** Small overviews for the tests. */
+import type { Overview, ProbeView, ServiceView, State } from "./overview";
+
+export const AT = "2026-11-23T03:12:45Z";
+
+export function probe(name: string, state: State = "up"): ProbeView {
+  return {
+    name,
+    target: "192.0.2.201:80",
+    state,
+    since: "2026-11-23T03:06:45Z",
+    pending: null,
+    last: {
+      at: AT,
+      finding: state === "translated" ? "translated" : "preserved",
+      state,
+      reason: `${name} is ${state}`,
+      remedy: null,
+      expected: ["198.51.100.7"],
+      observed: [{ address: "198.51.100.7", what: "this agent's egress", flows: 4 }],
+      flows_ok: 4,
+      flows: 4,
+      latency_ms: 1.84,
+      responders: [],
+    },
+    history: [{ at: AT, state, latency_ms: 1.84 }],
+  };
+}
+
+export function service(name: string, state: State = "up"): ServiceView {
+  return {
+    name,
+    external_traffic_policy: "Local",
+    health_check_node_port: 30001,
+    state,
+    vips: [probe(`${name} vip`, state)],
+    nodes: [
+      {
+        probe: `${name} node-1`,
+        node: "node-1",
+        address: "192.0.2.11:30001",
+        state: "up",
+        since: AT,
+        finding: "healthy",
+        reason: "answered 200",
+        local_endpoints: 1,
+        weight: 1,
+        last_at: AT,
+        history: [],
+      },
+    ],
+  };
+}
+
+export function overview(services: ServiceView[], probes: ProbeView[] = []): Overview {
+  return {
+    version: "0.0.0",
+    vantage: "office-fra",
+    started_at: "2026-11-22T03:12:45Z",
+    at: AT,
+    agent: {
+      config: { path: "probes.toml", loaded_at: AT, error: null },
+      store: { ok: true, error: null, buffered: 0, lost: 0 },
+      scheduler: { probes: services.length, rounds: 10, flows: 40, missed: 0 },
+      egress: [],
+      notices: [],
+    },
+    summary: { up: services.length, degraded: 0, translated: 0, unhealthy: 0, down: 0, unknown: 0 },
+    services,
+    probes,
+    alerts: [],
+    transitions: [],
+    receivers: [],
+  };
+}

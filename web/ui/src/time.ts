@@ -1,0 +1,25 @@
+/** Times as an operator wants them: how long ago first, the exact moment on demand. */
+
+const SECOND = 1000;
+const MINUTE = 60 * SECOND;
+const HOUR = 60 * MINUTE;
+const DAY = 24 * HOUR;
+
+/** A length of time in one unit: "42 s", "6 min", "26 h", "3 d" */
+export function span(ms: number): string {
+  const length = Math.max(0, ms);
+  if (length < 100 * SECOND) return `${Math.floor(length / SECOND)} s`;
+  if (length < 100 * MINUTE) return `${Math.floor(length / MINUTE)} min`;
+  if (length < 2 * DAY) return `${Math.floor(length / HOUR)} h`;
+  return `${Math.floor(length / DAY)} d`;
+}
+
+/** The exact moment, in the reader's zone and language. */
+export function exact(iso: string): string {
+  return new Date(iso).toLocaleString(undefined, { dateStyle: "medium", timeStyle: "long" });
+}
+
+/** The time of day alone, for lists: "03:12:45" */
+export function clock(iso: string): string {
+  return new Date(iso).toLocaleTimeString("en-GB");
+}

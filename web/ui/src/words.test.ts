@@ -1,0 +1,56 @@
+import { expect, it } from "vitest";
+import { span } from "./time";
+import { count, deliveryWords, latency, pendingWords } from "./words";
+
+it("gives latency three significant digits", () => {
+  expect([0.4231, 1.8449, 18.449, 184.49, 1844.9].map(latency)).toEqual([
+    "0.42 ms",
+    "1.84 ms",
+    "18.4 ms",
+    "184 ms",
+    "1.84 s",
+  ]);
+  expect(latency(null)).toBe("–");
+});
+
+it("measures time in the unit that matters", () => {
+  const second = 1000;
+  const times = [-5, 0, 99, 100, 5999, 6000, 172_799, 172_800, 864_000].map((s) => s * second);
+  expect(times.map(span)).toEqual([
+    "0 s",
+    "0 s",
+    "99 s",
+    "1 min",
+    "99 min",
+    "1 h",
+    "47 h",
+    "2 d",
+    "10 d",
+  ]);
+});
+
+it("counts in English", () => {
+  expect([count(1, "flow"), count(2, "flow"), count(1284, "result")]).toEqual([
+    "1 flow",
+    "2 flows",
+    "1,284 results",
+  ]);
+  const pending = (rounds: number) => pendingWords({ state: "down", rounds, of: 30 });
+  expect([1, 2, 3, 4, 11, 21].map(pending).map((words) => words.split(" ")[0])).toEqual([
+    "1st",
+    "2nd",
+    "3rd",
+    "4th",
+    "11th",
+    "21st",
+  ]);
+});
+
+it("says how far a delivery has come", () => {
+  const words = (state: "pending" | "delivered" | "dead", attempts: number) =>
+    deliveryWords({ receiver: "ops", state, attempts });
+  expect(words("pending", 0)).toBe("waiting");
+  expect(words("pending", 2)).toBe("retrying after 2 attempts");
+  expect(words("delivered", 1)).toBe("delivered");
+  expect(words("dead", 8)).toBe("given up after 8 attempts");
+});
