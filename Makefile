@@ -1,0 +1,26 @@
+# Each target does all its own set-up. `make demo` to watch, `make test` for everything that CI runs.
+
+.PHONY: demo test lint bench
+
+CARGO ?= cargo
+
+demo:
+	deploy/tools.sh build
+	$(CARGO) build --release --package vipwatch
+	exec target/release/vipwatch demo --config probes.toml
+
+test: lint
+	deploy/tools.sh build namespaces browser
+	$(CARGO) test --workspace --features vipwatch-lab/namespace-tests,vipwatch/namespace-tests
+	npm --prefix web/ui run check
+	npm --prefix web/ui test
+	npm --prefix web/ui run test:browser
+
+lint:
+	deploy/tools.sh build
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets --all-features -- --deny warnings
+
+bench:
+	deploy/tools.sh build
+	$(CARGO) run --release --package vipwatch --example bench

@@ -1,0 +1,230 @@
+//! Puts the parts together: build, spawn, wait for a signal, drain.
+//!
+//! ```text
+//!             plans                    rounds
+//! reload ───────────────▶ scheduler ───────────▶ pipeline ──▶ store thread
+//!    └────────────────────────────────────────────▶ ▲ │            │ deliveries
+//!                          restored ────────────────┘ │            ▼
+//!                                             overview ▼          outbox ──▶ receivers
+//!                                                    web
+//! ```
+//!
+//! Everything ends from left to right: the scheduler stops starting rounds and lets those in flight
+//! finish, its end closes the pipeline's input, and only then the store writes what it holds and closes.
+
+use std::{collections::HashMap, path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
+
+use tokio::{
+    net::TcpListener,
+    sync::{mpsc, watch},
+    task::JoinSet,
+    time::timeout,
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    clock::Clock,
+    config::{self, Config},
+    exit,
+    heartbeat::Heartbeat,
+    lifecycle, outbox,
+    pipeline::{self, Pipeline},
+    plan::Plan,
+    prober::Prober,
+    reload, scheduler,
+    status::AgentStatus,
+    store::{self, Store},
+};
+
+/// Records that may wait while the database cannot be written: with a thousand probes every ten seconds,
+/// more than three minutes.
+const BUFFER: usize = 20_000;
+/// Rounds that may wait for the pipeline.
+const ROUNDS: usize = 1_024;
+/// How long the start waits for the database before probing begins without what it remembers.
+const OPENING: Duration = Duration::from_secs(5);
+
+/// Runs the agent until a signal, or `shutdown`, ends it.
+pub async fn run(path: PathBuf, config: Config, shutdown: CancellationToken) -> ExitCode {
+    let listener = match TcpListener::bind(config.agent.listen).await {
+        Ok(listener) => listener,
+        Err(error) => {
+            let listen = config.agent.listen;
+            tracing::error!(%listen, %error, "failed to listen; let agent.listen name a free address of this host");
+            return exit::UNAVAILABLE.into();
+        }
+    };
+    let agent = match Agent::start(path, &config, listener, &shutdown).await {
+        Ok(agent) => agent,
+        Err(error) => {
+            tracing::error!(%error, "failed to start the store's thread");
+            return exit::INTERNAL.into();
+        }
+    };
+    agent.until_the_end(config.agent.grace, shutdown).await
+}
+
+/// The running parts.
+struct Agent {
+    /// The loops that everything depends on: the end of one before its time ends the process.
+    core: JoinSet<&'static str>,
+    store: Arc<Store>,
+    outbox: CancellationToken,
+    heartbeats: Vec<(&'static str, Heartbeat)>,
+}
+
+impl Agent {
+    async fn start(
+        path: PathBuf,
+        config: &Config,
+        listener: TcpListener,
+        shutdown: &CancellationToken,
+    ) -> std::io::Result<Self> {
+        let clock = Clock::system();
+        let plan = Arc::new(Plan::new(config));
+        let (deliveries_in, deliveries) = mpsc::channel(256);
+        let (restored_in, mut restored) = mpsc::channel(1);
+        let (rounds_in, rounds) = mpsc::channel(ROUNDS);
+        let (plans_in, plans) = mpsc::channel(4);
+        let (pipeline_in, pipeline_commands) = mpsc::channel(4);
+        let (outbox_in, outbox_commands) = mpsc::channel(4);
+        let (statuses_in, statuses) = watch::channel(HashMap::new());
+
+        let options =
+            store::Options { path: config.agent.database.clone(), keep: config.agent.keep, buffer: BUFFER };
+        let outlets = store::Outlets { deliveries: deliveries_in, restored: restored_in };
+        let store = Arc::new(Store::start(options, clock.clone(), outlets)?);
+
+        let mut core = JoinSet::new();
+        let outbox_end = CancellationToken::new();
+        let outbox = outbox::run(
+            deliveries,
+            outbox_commands,
+            Arc::clone(&store),
+            clock.clone(),
+            statuses_in,
+            outbox_end.clone(),
+        );
+        core.spawn(named("outbox", outbox));
+
+        let remembered = timeout(OPENING, first_opening(&store, &mut restored)).await.ok().flatten();
+        let (scheduler_beat, pipeline_beat) = (Heartbeat::default(), Heartbeat::default());
+        let parts = pipeline::Parts {
+            store: Arc::clone(&store),
+            clock: clock.clone(),
+            origin: path.display().to_string(),
+            receivers: statuses,
+            heartbeat: pipeline_beat.clone(),
+        };
+        let pipeline = Pipeline::new(parts, Arc::clone(&plan), remembered);
+        let (overview_in, overview) = watch::channel(pipeline.overview());
+        core.spawn(named("pipeline", pipeline.run(overview_in, rounds, pipeline_commands, restored)));
+
+        let parts = scheduler::Parts {
+            prober: Arc::new(Prober::new(config.agent.max_flows)),
+            clock: clock.clone(),
+            rounds: rounds_in,
+            plans,
+            heartbeat: scheduler_beat.clone(),
+        };
+        core.spawn(named("scheduler", scheduler::run(parts, shutdown.clone())));
+
+        let heartbeats = vec![("scheduler", scheduler_beat), ("pipeline", pipeline_beat)];
+        let status = AgentStatus { overview, store: Arc::clone(&store), heartbeats: heartbeats.clone() };
+        let page = vipwatch_web::serve(listener, Arc::new(status), shutdown.clone());
+        core.spawn(named("page", async {
+            if let Err(error) = page.await {
+                tracing::error!(%error, "failed to serve the page");
+            }
+        }));
+
+        let reloader = reload::Reloader {
+            path,
+            started_with: config.agent.clone(),
+            clock,
+            scheduler: plans_in,
+            pipeline: pipeline_in,
+            outbox: outbox_in,
+        };
+        reloader.first(&plan).await;
+        core.spawn(named("reload", reloader.run(shutdown.clone())));
+        tracing::info!(
+            vantage = %config.agent.vantage, page = %config.agent.page_url, probes = plan.probes.len(),
+            "vipwatch watches"
+        );
+        Ok(Self { core, store, outbox: outbox_end, heartbeats })
+    }
+
+    async fn until_the_end(mut self, grace: Duration, shutdown: CancellationToken) -> ExitCode {
+        let mut code = ExitCode::SUCCESS;
+        let watchdog = lifecycle::Watchdog::ready(self.heartbeats.clone());
+        tokio::select! {
+            () = shutdown.cancelled() => {}
+            () = lifecycle::terminated() => tracing::info!("ending: rounds in flight finish, the database is closed"),
+            () = watchdog.run() => {}
+            ended = self.core.join_next() => {
+                let name = ended.and_then(Result::ok).unwrap_or("a core loop");
+                tracing::error!(%name, "a core loop ended before its time; the agent ends, to be started anew");
+                code = exit::INTERNAL.into();
+            }
+        }
+        lifecycle::stopping();
+        shutdown.cancel();
+        let end = async {
+            // The outbox must outlast the pipeline, so that what the last rounds want told is written down.
+            while let Some(ended) = self.core.join_next().await {
+                if ended.is_ok_and(|name| name == "pipeline") {
+                    self.outbox.cancel();
+                }
+            }
+            let store = Arc::clone(&self.store);
+            tokio::task::spawn_blocking(move || store.close()).await.ok();
+        };
+        tokio::select! {
+            ended = timeout(grace, end) => if ended.is_err() {
+                tracing::error!(?grace, "failed to end within agent.grace; what was not done is left");
+                code = exit::INTERNAL.into();
+            },
+            () = lifecycle::terminated() => {
+                tracing::warn!("a second signal: ending at once");
+                code = exit::INTERRUPTED.into();
+            }
+        }
+        code
+    }
+}
+
+/// Waits for the first attempt at opening the database: what it remembers, or that it failed.
+async fn first_opening(
+    store: &Store,
+    restored: &mut mpsc::Receiver<Box<store::Restored>>,
+) -> Option<Box<store::Restored>> {
+    let mut health = store.watch_health();
+    tokio::select! {
+        biased;
+        restored = restored.recv() => restored,
+        _ = health.wait_for(|health| health.error.is_some()) => None,
+    }
+}
+
+async fn named(name: &'static str, task: impl Future<Output = ()>) -> &'static str {
+    task.await;
+    name
+}
+
+/// Reads the configuration at `path`, or says on standard error what is wrong with it.
+///
+/// # Errors
+/// The exit code, after the faults were shown.
+pub fn load(path: &std::path::Path) -> Result<Config, exit::Code> {
+    use std::io::IsTerminal as _;
+    config::load(path).map_err(|error| {
+        match &error {
+            config::LoadError::Read { source, .. } => eprintln!("vipwatch: {error}: {source}"),
+            config::LoadError::Faults(faults) => {
+                eprint!("{}", faults.render(std::io::stderr().is_terminal()));
+            }
+        }
+        exit::CONFIG
+    })
+}

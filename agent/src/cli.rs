@@ -1,0 +1,114 @@
+//! The command line. Each command has a file of its own; the words are those of the docs.
+
+mod demo;
+mod echo;
+mod probe;
+mod run;
+mod schema;
+mod validate;
+
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::{exit, logging};
+
+/// Watches MetalLB services from outside the cluster: do they still see their clients' source addresses?
+#[derive(Debug, Parser)]
+#[command(name = "vipwatch", version, max_term_width = 100, after_help = EXIT_CODES)]
+pub struct Cli {
+    /// How log lines look; they go to standard error.
+    #[arg(long, value_enum, default_value = "text", global = true)]
+    log_format: logging::Format,
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0    fine
+  1    something that was probed is not as expected
+  2    the command line is wrong
+  3    whether it is as expected could not be found out
+  69   an address to listen on is not free
+  70   a fault of vipwatch itself
+  78   the configuration cannot be read or is wrong
+  130  ended by a second signal before everything was done";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the agent: probe, judge, store, alert, and serve the status page.
+    Run(run::Run),
+    /// Check the configuration and show every fault in it.
+    Validate(validate::Validate),
+    /// Run probes once, now, and show what they find.
+    Probe(probe::Probe),
+    /// Serve HTTP that tells each client the source address it came from.
+    Echo(echo::Echo),
+    /// Watch a small cluster on loopback go wrong and heal.
+    Demo(demo::Demo),
+    /// Print the JSON Schema of the configuration, for editors.
+    Schema,
+}
+
+/// Which configuration to read.
+#[derive(Debug, Args)]
+struct ConfigFile {
+    /// The configuration file [default: ./probes.toml, then /etc/vipwatch/probes.toml]
+    #[arg(long, short, value_name = "PATH", env = "VIPWATCH_CONFIG")]
+    config: Option<PathBuf>,
+}
+
+impl ConfigFile {
+    /// The file that was named, or the first of the usual ones that is there.
+    fn path(&self) -> PathBuf {
+        let usual = ["probes.toml", "/etc/vipwatch/probes.toml"].map(Path::new);
+        let found = || usual.into_iter().find(|path| path.exists()).unwrap_or(usual[0]).to_owned();
+        self.config.clone().unwrap_or_else(found)
+    }
+}
+
+/// Reads the arguments, runs the command, and says with which code to exit.
+#[must_use]
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    // Commands that print a result keep quiet about what they do; the long-running ones tell.
+    let talkative = matches!(cli.command, Command::Run(_) | Command::Echo(_));
+    logging::start(cli.log_format, if talkative { "info,hickory_resolver=warn" } else { "warn" });
+    // reqwest and tokio-rustls take the one that the process has installed.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    match cli.command {
+        Command::Validate(validate) => return validate.run(),
+        Command::Schema => return schema::run(),
+        _ => {}
+    }
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            tracing::error!(%error, "failed to start the runtime");
+            return exit::INTERNAL.into();
+        }
+    };
+    let code = runtime.block_on(async {
+        match cli.command {
+            Command::Run(run) => run.run().await,
+            Command::Probe(probe) => probe.run().await,
+            Command::Echo(echo) => echo.run().await,
+            Command::Demo(demo) => demo.run().await,
+            Command::Validate(_) | Command::Schema => ExitCode::SUCCESS,
+        }
+    });
+    // Nothing may hold up the end: everything that matters has been waited for.
+    runtime.shutdown_background();
+    code
+}
+
+/// Prints to standard output; that nobody reads any more (`| head`) is no fault.
+fn print(text: &str) {
+    use std::io::Write as _;
+    let mut out = std::io::stdout().lock();
+    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+}

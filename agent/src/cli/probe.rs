@@ -1,0 +1,132 @@
+//! `vipwatch probe`: one round of each probe, now. Nothing is stored and nobody is alerted.
+
+use std::{process::ExitCode, sync::Arc};
+
+use clap::Args;
+use comfy_table::{Cell, Color, ContentArrangement, Table, presets::UTF8_HORIZONTAL_ONLY};
+use futures_util::future::join_all;
+use vipwatch_model::{judge, probe::Probe as ModelProbe, state::State, verdict::Verdict};
+
+use super::ConfigFile;
+use crate::{
+    app, exit,
+    plan::{Plan, Planned},
+    prober::{Observation, Prober},
+};
+
+#[derive(Debug, Args)]
+pub(super) struct Probe {
+    /// Which probes: names of probes, services or nodes [default: all of them]
+    names: Vec<String>,
+    #[command(flatten)]
+    file: ConfigFile,
+    /// Print the verdicts as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+impl Probe {
+    pub(super) async fn run(self) -> ExitCode {
+        let config = match app::load(&self.file.path()) {
+            Ok(config) => config,
+            Err(code) => return code.into(),
+        };
+        let plan = Plan::new(&config);
+        let wanted = |probe: &ModelProbe, name: &str| {
+            probe.name.as_str() == name
+                || probe.subject.service() == Some(name)
+                || probe.subject.node() == Some(name)
+        };
+        if let Some(stray) =
+            self.names.iter().find(|name| !plan.probes.iter().any(|p| wanted(&p.probe, name)))
+        {
+            let names: Vec<&str> = plan.probes.iter().map(|planned| planned.probe.name.as_str()).collect();
+            eprintln!(
+                "vipwatch: there is no probe, service or node {stray:?}; the probes are:\n  {}",
+                names.join("\n  ")
+            );
+            return ExitCode::from(2);
+        }
+        let chosen: Vec<&Arc<Planned>> = plan
+            .probes
+            .iter()
+            .filter(|planned| {
+                self.names.is_empty() || self.names.iter().any(|name| wanted(&planned.probe, name))
+            })
+            .collect();
+        let prober = Prober::new(config.agent.max_flows);
+        let rounds = join_all(chosen.iter().map(|planned| prober.observe(planned))).await;
+        let verdicts: Vec<(&Planned, Verdict)> = chosen
+            .iter()
+            .zip(rounds)
+            .map(|(planned, observation)| {
+                let verdict = match observation {
+                    Observation::Flows(flows) => {
+                        judge::source(&planned.probe, &flows, &plan.egress, &plan.book)
+                    }
+                    Observation::NodeHealth(health) => judge::node_health(&planned.probe, &health),
+                };
+                (planned.as_ref(), verdict)
+            })
+            .collect();
+        super::print(&if self.json { json(&verdicts) } else { table(&verdicts) });
+        code(&verdicts)
+    }
+}
+
+/// A node without endpoints is nothing unexpected by itself: only its change is, and one round sees none.
+fn is_unexpected(planned: &Planned, verdict: &Verdict) -> bool {
+    let idle = verdict.finding == vipwatch_model::verdict::Finding::NoEndpoints;
+    verdict.state.is_bad() && !(idle && planned.probe.subject.node().is_some())
+}
+
+fn code(verdicts: &[(&Planned, Verdict)]) -> ExitCode {
+    if verdicts.iter().any(|(planned, verdict)| is_unexpected(planned, verdict)) {
+        exit::NOT_AS_EXPECTED.into()
+    } else if verdicts.iter().any(|(_, verdict)| verdict.state == State::Unknown) {
+        exit::INCONCLUSIVE.into()
+    } else {
+        ExitCode::SUCCESS
+    }
+}
+
+fn json(verdicts: &[(&Planned, Verdict)]) -> String {
+    let entries: Vec<_> = verdicts
+        .iter()
+        .map(|(planned, verdict)| {
+            serde_json::json!({
+                "probe": planned.probe.name.as_str(),
+                "service": planned.probe.subject.service(),
+                "node": planned.probe.subject.node(),
+                "target": planned.probe.subject.target(),
+                "verdict": verdict,
+            })
+        })
+        .collect();
+    format!("{:#}\n", serde_json::Value::from(entries))
+}
+
+fn table(verdicts: &[(&Planned, Verdict)]) -> String {
+    let mut table = Table::new();
+    table.load_style(UTF8_HORIZONTAL_ONLY).set_content_arrangement(ContentArrangement::Dynamic);
+    table.set_header(["Probe", "Finding", "Flows", "Why"]);
+    for (planned, verdict) in verdicts {
+        let color = match verdict.state {
+            State::Up => Color::Green,
+            State::Unknown => Color::DarkGrey,
+            State::Unhealthy | State::Degraded => Color::Yellow,
+            State::Translated | State::Down => Color::Red,
+        };
+        let why = match &verdict.remedy {
+            Some(remedy) if is_unexpected(planned, verdict) => format!("{}\n→ {remedy}", verdict.reason),
+            _ => verdict.reason.clone(),
+        };
+        table.add_row([
+            Cell::new(planned.probe.name.as_str()),
+            Cell::new(verdict.finding).fg(color),
+            Cell::new(format!("{}/{}", verdict.answered, verdict.flows)),
+            Cell::new(why),
+        ]);
+    }
+    format!("{table}\n")
+}

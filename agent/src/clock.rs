@@ -1,0 +1,29 @@
+//! Wall time, behind a handle that tests can set. Intervals are measured with tokio's `Instant`, never
+//! with this.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+
+/// The source of wall time.
+#[derive(Clone)]
+pub struct Clock(Arc<dyn Fn() -> DateTime<Utc> + Send + Sync>);
+
+impl Clock {
+    /// The system's clock.
+    #[must_use]
+    pub fn system() -> Self {
+        Self(Arc::new(|| DateTime::from(std::time::SystemTime::now())))
+    }
+
+    /// A clock that reads `read`.
+    pub fn from_fn(read: impl Fn() -> DateTime<Utc> + Send + Sync + 'static) -> Self {
+        Self(Arc::new(read))
+    }
+
+    /// The time now.
+    #[must_use]
+    pub fn now(&self) -> DateTime<Utc> {
+        (self.0)()
+    }
+}

@@ -1,0 +1,206 @@
+//! The configuration: what `probes.toml` says, checked as a whole and with every default filled in.
+//!
+//! Reading goes in three steps. The `table!` declarations in the section files say which keys there are and
+//! what each may hold; the reader and the JSON Schema both follow from them, so a new key is one line there
+//! and one use of it. Then `conflict` looks across sections. Last, every section turns its table into the
+//! plain data below. No step stops at a fault: all of them are gathered in one [`Faults`].
+//!
+//! Nothing here opens a socket or reads a clock; the environment is a function.
+
+mod address;
+mod agent;
+mod choice;
+mod cluster;
+mod conflict;
+mod duration;
+mod egress;
+mod fault;
+mod interpolate;
+mod name;
+mod nearest;
+mod probe;
+mod reader;
+mod receiver;
+mod render;
+mod secret;
+mod service;
+mod table;
+mod timing;
+mod value;
+
+use std::{
+    fs::File,
+    io::{self, Read},
+    path::{Path, PathBuf},
+};
+
+use thiserror::Error;
+use toml::de::DeTable;
+use vipwatch_model::egress::Egress;
+
+pub use self::{
+    agent::Agent,
+    cluster::Cluster,
+    fault::{Fault, Faults, Related},
+    probe::Probe,
+    receiver::Receiver,
+    secret::Secret,
+    service::{Echo, Protocol, Service, ServiceName},
+    timing::Timing,
+};
+use self::{
+    agent::AgentTable,
+    cluster::ClusterTable,
+    egress::EgressTable,
+    probe::ProbeTable,
+    reader::Reader,
+    receiver::ReceiverTable,
+    service::ServiceTable,
+    table::{Table, table},
+    timing::{Layer, TimingTable},
+    value::Tables,
+};
+
+/// A larger file is refused unread.
+const LARGEST_FILE: u64 = 1 << 20;
+
+/// A configuration without faults, every setting resolved.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Config {
+    /// The agent itself.
+    pub agent: Agent,
+    /// The agent's own source address as the far side ought to see it.
+    pub egress: Egress,
+    /// What is known of the cluster.
+    pub cluster: Cluster,
+    /// The Kubernetes Services to watch.
+    pub services: Vec<Service>,
+    /// What else to watch.
+    pub probes: Vec<Probe>,
+    /// Who is told.
+    pub receivers: Vec<Receiver>,
+}
+
+/// Why there is no configuration.
+#[derive(Debug, Error)]
+pub enum LoadError {
+    /// The file cannot be read.
+    #[error("failed to read {}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// The file was read and is wrong.
+    #[error(transparent)]
+    Faults(#[from] Faults),
+}
+
+table! {
+    /// The configuration of vipwatch: which MetalLB services to watch from outside the cluster, and whom to
+    /// tell.
+    struct Root {
+        /// What this agent is called, where it listens and where it keeps its data.
+        required agent: AgentTable,
+        /// The source address that the far side ought to see when nothing on the way translates it.
+        default egress: EgressTable = {},
+        /// What is known of the cluster: to tell to whom an address was translated, and which nodes to ask.
+        default cluster: ClusterTable = {},
+        /// Timing for every service and probe that does not set its own.
+        default defaults: TimingTable = {},
+        /// Kubernetes Services with VIPs.
+        default service: Tables<ServiceTable> = [],
+        /// Anything else that is worth probing.
+        default probe: Tables<ProbeTable> = [],
+        /// Who is told about alerts.
+        default receiver: Tables<ReceiverTable> = [],
+    }
+}
+
+/// Reads and checks the file at `path`, with `${...}` taken from the environment of the process.
+///
+/// # Errors
+/// When the file cannot be read, and when it has faults.
+pub fn load(path: &Path) -> Result<Config, LoadError> {
+    let unreadable = |source| LoadError::Read { path: path.to_owned(), source };
+    let mut bytes = Vec::new();
+    let file = File::open(path).map_err(unreadable)?;
+    file.take(LARGEST_FILE + 1).read_to_end(&mut bytes).map_err(unreadable)?;
+    if bytes.len() as u64 > LARGEST_FILE {
+        let mut reader = Reader::new("", &|_| None);
+        reader
+            .fault(0..0, format!("the file is larger than {LARGEST_FILE} bytes"))
+            .hint("a thousand services fit into a fifth of that: is it the right file?");
+        return Err(reader.finish(path).into());
+    }
+    let source = String::from_utf8(bytes).map_err(|error| not_utf8(path, &error))?;
+    Ok(parse(&source, path, &|name| std::env::var(name).ok())?)
+}
+
+/// Checks `source`, the text of the file `origin`. Relative paths in it are relative to `origin`'s directory.
+///
+/// # Errors
+/// When the text has faults: all of them.
+pub fn parse(source: &str, origin: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result<Config, Faults> {
+    let mut reader = Reader::new(source, env);
+    let (document, errors) = DeTable::parse_recoverable(source);
+    for error in errors {
+        reader.syntax(error.span().unwrap_or(0..0), error.message());
+    }
+    let root = Root::read_document(document.get_ref(), &mut reader);
+    conflict::check(&root, &mut reader);
+    let config = root.resolve(origin.parent().unwrap_or(Path::new("")), &mut reader);
+    match config {
+        Some(config) if reader.is_clean() => Ok(config),
+        _ => Err(reader.finish(origin)),
+    }
+}
+
+/// The JSON Schema of the file.
+#[must_use]
+pub fn schema() -> serde_json::Value {
+    let mut schema = Root::describe();
+    schema.insert("$schema".into(), schemars::consts::meta_schemas::DRAFT07.into());
+    schema.insert("title".into(), "vipwatch configuration".into());
+    schema.to_value()
+}
+
+impl Root {
+    fn resolve(self, base: &Path, reader: &mut Reader<'_>) -> Option<Config> {
+        // Each section reports its faults, so all of them are resolved before the first missing one ends it.
+        let agent = self.agent.required().and_then(|agent| agent.resolve(base));
+        let egress = self.egress.required().and_then(|egress| egress.resolve(reader));
+        let cluster = self.cluster.required().and_then(ClusterTable::resolve);
+        let built_in = Layer::built_in();
+        let defaults = match self.defaults.required() {
+            Some(defaults) => defaults.layer(&built_in, reader),
+            None => built_in,
+        };
+        let services = self
+            .service
+            .required()
+            .and_then(|services| services.map(|service| service.resolve(&defaults, reader)));
+        let probes =
+            self.probe.required().and_then(|probes| probes.map(|probe| probe.resolve(&defaults, reader)));
+        let receivers = self.receiver.required().and_then(|receivers| receivers.map(ReceiverTable::resolve));
+        Some(Config {
+            agent: agent?,
+            egress: egress?,
+            cluster: cluster?,
+            services: services?,
+            probes: probes?,
+            receivers: receivers?,
+        })
+    }
+}
+
+fn not_utf8(path: &Path, error: &std::string::FromUtf8Error) -> Faults {
+    let text = String::from_utf8_lossy(error.as_bytes());
+    let start = error.utf8_error().valid_up_to();
+    let mut reader = Reader::new(&text, &|_| None);
+    reader
+        .fault(start..start + char::REPLACEMENT_CHARACTER.len_utf8(), "the file is not UTF-8")
+        .hint("save it as UTF-8; TOML knows no other encoding");
+    reader.finish(path)
+}

@@ -1,0 +1,85 @@
+//! `[agent]`: the agent itself.
+
+use std::{
+    net::{IpAddr, SocketAddr},
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use url::Url;
+
+use super::{
+    address::OpenUrl,
+    duration::{DAY, HOUR, Time},
+    name::Line,
+    table::table,
+    value::Whole,
+};
+
+/// The agent itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Agent {
+    /// Where it stands.
+    pub vantage: String,
+    /// Where the page and the API are served.
+    pub listen: SocketAddr,
+    /// The database; relative paths are already taken from the directory of the configuration.
+    pub database: PathBuf,
+    /// The page as those reach it who are told about an alert.
+    pub page_url: Url,
+    /// The most flows that may be open at once, over all probes.
+    pub max_flows: usize,
+    /// How long results are kept.
+    pub keep: Duration,
+    /// How long a shutdown may take before it is cut short.
+    pub grace: Duration,
+}
+
+table! {
+    /// The agent: what it is called, where it listens and where it keeps its data.
+    pub(super) struct AgentTable {
+        /// Where this agent stands. On every alert and every metric.
+        required vantage: Line,
+        /// Address and port of the page, the API and the health endpoints.
+        default listen: SocketAddr = "127.0.0.1:9180",
+        /// The database file, relative to the directory of this file. It is created when there is none.
+        default database: PathBuf = "vipwatch.db",
+        /// The page's URL as the receivers of alerts reach it. Left out: derived from listen.
+        optional page_url: OpenUrl,
+        /// The most flows that may be open at once, over all probes.
+        default max_flows: Whole<u32, 1, 65_536> = 256,
+        /// How long results are kept.
+        default keep: Time<HOUR, { 3_660 * DAY }> = "7d",
+        /// How long a shutdown may take to finish the rounds that are under way.
+        default grace: Time<0, HOUR> = "10s",
+    }
+}
+
+impl AgentTable {
+    pub(super) fn resolve(self, base: &Path) -> Option<Agent> {
+        let listen = self.listen.required()?;
+        let page_url = match self.page_url.optional()? {
+            Some(OpenUrl(url)) => url,
+            None => page_at(listen)?,
+        };
+        Some(Agent {
+            vantage: self.vantage.required()?.0,
+            listen,
+            database: base.join(self.database.required()?),
+            page_url,
+            max_flows: usize::try_from(self.max_flows.required()?.get()).ok()?,
+            keep: self.keep.required()?.get(),
+            grace: self.grace.required()?.get(),
+        })
+    }
+}
+
+/// The page's URL on this very host; `0.0.0.0` and `::` can be listened on, but not be gone to.
+fn page_at(listen: SocketAddr) -> Option<Url> {
+    let host = match listen.ip() {
+        address if address.is_unspecified() => "localhost".to_owned(),
+        IpAddr::V4(v4) => v4.to_string(),
+        IpAddr::V6(v6) => format!("[{v6}]"),
+    };
+    Url::parse(&format!("http://{host}:{}/", listen.port())).ok()
+}

@@ -1,0 +1,105 @@
+//! `[[receiver]]`: who is told about alerts.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use schemars::Schema;
+
+use super::{
+    address::WebUrl,
+    choice::choice,
+    duration::Time,
+    name::{HeaderName, Name},
+    reader::{Reader, Toml},
+    secret::Secret,
+    table::table,
+    value::{Complaint, Pairs, Text, Value, text_schema},
+};
+
+/// A webhook.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Receiver {
+    /// Its name, unique among the receivers.
+    pub name: String,
+    /// Where deliveries go: `http` or `https`. Secret, because many services put a token into it.
+    pub url: Secret,
+    /// Scheme, host and port of the URL: what may be shown of it.
+    pub origin: String,
+    /// How long one attempt may take.
+    pub timeout: Duration,
+    /// Headers to send along.
+    pub headers: BTreeMap<String, Secret>,
+}
+
+/// How a receiver is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Webhook,
+}
+
+choice! {
+    Kind: "a kind of receiver" { "webhook" => Kind::Webhook } later { "alertmanager", "slack", "email" }
+}
+
+table! {
+    /// Someone to tell about alerts.
+    pub(super) struct ReceiverTable {
+        /// The receiver's name.
+        required name: Name,
+        /// How it is told.
+        decides kind: Kind,
+        /// Where deliveries are posted to. Never shown, as it may hold a token.
+        required url: Hidden<WebUrl>,
+        /// How long one attempt may take.
+        default timeout: Time<100, 300_000> = "10s",
+        /// Headers to send along. Their values are never shown.
+        optional headers: Pairs<HeaderName, Hidden<HeaderValue>>,
+    }
+}
+
+impl ReceiverTable {
+    pub(super) fn resolve(self) -> Option<Receiver> {
+        match self.kind.required()? {
+            Kind::Webhook => {}
+        }
+        let Hidden(WebUrl(url)) = self.url.required()?;
+        let headers = self.headers.optional()?.map(|headers| headers.pairs).unwrap_or_default();
+        Some(Receiver {
+            name: self.name.required()?.0,
+            origin: url.origin().ascii_serialization(),
+            url: Secret::from(String::from(url)),
+            timeout: self.timeout.required()?.get(),
+            headers: headers.into_iter().map(|(name, Hidden(value))| (name, value.0)).collect(),
+        })
+    }
+}
+
+/// A text that is blanked out wherever the file is shown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Hidden<T>(T);
+
+impl<T: Text> Value for Hidden<T> {
+    fn read(value: &Toml<'_>, reader: &mut Reader<'_>) -> Option<Self> {
+        reader.conceal(value.span());
+        reader.text(value).map(Self)
+    }
+
+    fn schema() -> Schema {
+        text_schema::<T>()
+    }
+}
+
+/// The value of an HTTP header.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct HeaderValue(Secret);
+
+impl Text for HeaderValue {
+    const WHAT: &'static str = "the value of an HTTP header: printable ASCII";
+    const EXAMPLE: &'static str = "Bearer ${HOOK_TOKEN}";
+
+    fn parse(text: &str) -> Result<Self, Complaint> {
+        if text.trim() != text || !text.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ') {
+            return Err(Complaint::expected::<Self>());
+        }
+        Ok(Self(Secret::from(text.to_owned())))
+    }
+}

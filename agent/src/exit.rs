@@ -1,0 +1,26 @@
+//! Exit codes; the README lists them. Those from 64 up are those of `sysexits.h`.
+
+use std::process::ExitCode;
+
+/// An exit code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Code(u8);
+
+/// Something that was probed is not as expected.
+pub const NOT_AS_EXPECTED: Code = Code(1);
+/// Whether it is as expected could not be found out.
+pub const INCONCLUSIVE: Code = Code(3);
+/// An address to listen on is not free.
+pub const UNAVAILABLE: Code = Code(69);
+/// A fault of the program itself.
+pub const INTERNAL: Code = Code(70);
+/// The configuration cannot be read or is wrong.
+pub const CONFIG: Code = Code(78);
+/// Ended by a second signal before everything was done.
+pub const INTERRUPTED: Code = Code(130);
+
+impl From<Code> for ExitCode {
+    fn from(code: Code) -> Self {
+        Self::from(code.0)
+    }
+}

@@ -1,0 +1,170 @@
+//! Delivers what the store has written down for receivers: at least once, in order per alert, each
+//! receiver on its own, so that a dead or hanging one delays nothing else.
+//!
+//! The outbox decides nothing about alerts. It takes deliveries, attempts them until the receiver has
+//! them or has refused them for good, and records every attempt.
+
+mod backoff;
+mod lane;
+mod webhook;
+
+use std::{collections::HashMap, sync::Arc};
+
+use tokio::{
+    sync::{mpsc, watch},
+    task::JoinSet,
+};
+use tokio_util::sync::CancellationToken;
+
+pub use backoff::retry_delay;
+pub use webhook::{Reply, Webhook};
+
+use crate::{
+    clock::Clock,
+    config,
+    store::{Attempted, Delivery, DeliveryState, Record, Store},
+};
+
+/// How one receiver is doing, for the page.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ReceiverStatus {
+    /// Deliveries that wait.
+    pub pending: u32,
+    /// Deliveries that it has had since the agent started.
+    pub delivered: u64,
+    /// Deliveries that were given up since the agent started.
+    pub dead: u32,
+    /// Why the last attempt failed; `None` once one succeeded.
+    pub last_error: Option<String>,
+    /// When it last took a delivery.
+    pub last_delivered_at: Option<chrono::DateTime<chrono::Utc>>,
+    /// How far each delivery has come that is not over for long: state, attempts and last error by alert.
+    pub recent: HashMap<String, RecentDelivery>,
+}
+
+/// How far the newest delivery about one alert has come.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RecentDelivery {
+    /// How far.
+    pub state: DeliveryState,
+    /// Attempts so far.
+    pub attempts: u32,
+    /// Why the last one failed.
+    pub last_error: Option<String>,
+}
+
+/// What the outbox is told.
+pub enum Command {
+    /// The receivers that there are from now on, by name.
+    Receivers(Vec<config::Receiver>),
+}
+
+/// The state of all receivers, by name.
+pub type Statuses = watch::Receiver<HashMap<String, ReceiverStatus>>;
+
+/// Runs the outbox until `shutdown`.
+pub async fn run(
+    mut deliveries: mpsc::Receiver<Delivery>,
+    mut commands: mpsc::Receiver<Command>,
+    store: Arc<Store>,
+    clock: Clock,
+    statuses: watch::Sender<HashMap<String, ReceiverStatus>>,
+    shutdown: CancellationToken,
+) {
+    let statuses = Arc::new(statuses);
+    let mut lanes = Lanes { store, clock, statuses, lanes: HashMap::new(), tasks: JoinSet::new() };
+    // Deliveries that were remembered before the receivers are known wait for them.
+    let mut known = false;
+    let mut early = Vec::new();
+    loop {
+        tokio::select! {
+            () = shutdown.cancelled() => break,
+            Some(Command::Receivers(receivers)) = commands.recv() => {
+                lanes.set(receivers, &shutdown);
+                known = true;
+                for delivery in early.drain(..) {
+                    lanes.deliver(delivery).await;
+                }
+            }
+            Some(delivery) = deliveries.recv() => {
+                if known { lanes.deliver(delivery).await } else { early.push(delivery) }
+            }
+            Some(ended) = lanes.tasks.join_next() => {
+                if let Err(error) = ended && error.is_panic() {
+                    tracing::error!("a receiver's task panicked; its deliveries go on after a restart");
+                }
+            }
+        }
+    }
+    lanes.tasks.join_all().await;
+}
+
+/// One lane per receiver: a task with a queue of its own.
+struct Lanes {
+    store: Arc<Store>,
+    clock: Clock,
+    statuses: Arc<watch::Sender<HashMap<String, ReceiverStatus>>>,
+    lanes: HashMap<String, Door>,
+    tasks: JoinSet<()>,
+}
+
+/// The way into a lane.
+struct Door {
+    config: watch::Sender<config::Receiver>,
+    queue: mpsc::Sender<Delivery>,
+    stop: CancellationToken,
+}
+
+impl Lanes {
+    fn set(&mut self, receivers: Vec<config::Receiver>, shutdown: &CancellationToken) {
+        self.lanes.retain(|name, lane| {
+            let stays = receivers.iter().any(|receiver| receiver.name == *name);
+            if !stays {
+                lane.stop.cancel();
+            }
+            stays
+        });
+        self.statuses.send_modify(|statuses| {
+            statuses.retain(|name, _| receivers.iter().any(|receiver| receiver.name == *name));
+        });
+        for config in receivers {
+            if let Some(lane) = self.lanes.get(&config.name) {
+                lane.config.send_if_modified(|old| {
+                    let changed = *old != config;
+                    old.clone_from(&config);
+                    changed
+                });
+                continue;
+            }
+            let name = config.name.clone();
+            self.statuses
+                .send_modify(|statuses| drop(statuses.insert(name.clone(), ReceiverStatus::default())));
+            let (config, current) = watch::channel(config);
+            let (queue, queued) = mpsc::channel(lane::QUEUE);
+            let stop = shutdown.child_token();
+            let task = lane::Lane::new(
+                name.clone(),
+                current,
+                Arc::clone(&self.store),
+                self.clock.clone(),
+                Arc::clone(&self.statuses),
+            );
+            self.tasks.spawn(task.run(queued, stop.clone()));
+            self.lanes.insert(name, Door { config, queue, stop });
+        }
+    }
+
+    async fn deliver(&mut self, delivery: Delivery) {
+        let Some(lane) = self.lanes.get(&delivery.key.receiver) else {
+            let error =
+                format!("there is no receiver {:?} in the configuration any more", delivery.key.receiver);
+            let delivery = Delivery { attempts: delivery.attempts + 1, ..delivery };
+            let at = self.clock.now();
+            let attempted = Attempted { delivery, state: DeliveryState::Dead, error: Some(error), at };
+            self.store.push(Record::Attempted(attempted));
+            return;
+        };
+        // A lane takes deliveries into memory at once, whatever its receiver does.
+        let _ = lane.queue.send(delivery).await;
+    }
+}

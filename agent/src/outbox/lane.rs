@@ -1,0 +1,219 @@
+//! One receiver's lane: its deliveries in order, one attempt at a time.
+
+use std::{collections::HashMap, sync::Arc};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    ReceiverStatus, RecentDelivery,
+    backoff::retry_delay,
+    webhook::{Reply, Webhook},
+};
+use crate::{
+    clock::Clock,
+    config,
+    store::{Attempted, Delivery, DeliveryState, Record, Store},
+};
+
+/// How many deliveries may be on their way into a lane; it takes them into memory at once.
+pub(super) const QUEUE: usize = 64;
+/// How many alerts' deliveries the page remembers.
+const RECENT: usize = 256;
+
+pub(super) struct Lane {
+    name: String,
+    config: watch::Receiver<config::Receiver>,
+    store: Arc<Store>,
+    clock: Clock,
+    statuses: Arc<watch::Sender<HashMap<String, ReceiverStatus>>>,
+    pending: Vec<Delivery>,
+}
+
+impl Lane {
+    pub(super) fn new(
+        name: String,
+        config: watch::Receiver<config::Receiver>,
+        store: Arc<Store>,
+        clock: Clock,
+        statuses: Arc<watch::Sender<HashMap<String, ReceiverStatus>>>,
+    ) -> Self {
+        Self { name, config, store, clock, statuses, pending: Vec::new() }
+    }
+
+    pub(super) async fn run(mut self, mut queue: mpsc::Receiver<Delivery>, stop: CancellationToken) {
+        let mut webhook = self.client();
+        loop {
+            let now = self.clock.now();
+            let due = next(&self.pending);
+            let pause = due.map(|i| (self.pending[i].next_at - now).to_std().unwrap_or_default());
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => return,
+                Ok(()) = self.config.changed() => webhook = self.client(),
+                received = queue.recv() => match received {
+                    Some(delivery) => self.accept(delivery),
+                    None => return,
+                },
+                () = tokio::time::sleep(pause.unwrap_or_default()), if due.is_some() => {
+                    let Some(delivery) = due.map(|i| self.pending[i].clone()) else { continue };
+                    // An attempt that the end interrupts is made again after the next start.
+                    let attempt = attempt(webhook.as_ref(), &delivery, self.clock.now());
+                    let mut attempt = std::pin::pin!(attempt);
+                    let reply = loop {
+                        tokio::select! {
+                            () = stop.cancelled() => return,
+                            reply = &mut attempt => break reply,
+                            // What arrives meanwhile is taken in, so that nobody waits for this receiver.
+                            Some(delivery) = queue.recv() => self.accept(delivery),
+                        }
+                    };
+                    self.settle(&delivery, reply);
+                }
+            }
+        }
+    }
+
+    fn client(&mut self) -> Result<Webhook, String> {
+        let config = self.config.borrow_and_update().clone();
+        let webhook = Webhook::new(config);
+        if let Err(error) = &webhook {
+            tracing::error!(receiver = %self.name, %error, "failed to set up a receiver");
+        }
+        webhook
+    }
+
+    fn accept(&mut self, delivery: Delivery) {
+        if self.pending.iter().any(|pending| pending.key == delivery.key) {
+            return;
+        }
+        let recent =
+            RecentDelivery { state: DeliveryState::Pending, attempts: delivery.attempts, last_error: None };
+        self.note(&delivery.key.alert, recent);
+        self.pending.push(delivery);
+        self.publish(|_| {});
+    }
+
+    fn settle(&mut self, delivery: &Delivery, reply: Reply) {
+        let now = self.clock.now();
+        let mut delivery = delivery.clone();
+        delivery.attempts += 1;
+        let (state, error) = match reply {
+            Reply::Taken => (DeliveryState::Delivered, None),
+            Reply::Refused { error } => (DeliveryState::Dead, Some(error)),
+            Reply::Later { error, retry_after } => {
+                let pause = retry_delay(delivery.attempts, fastrand::f64(), retry_after);
+                delivery.next_at = now + TimeDelta::from_std(pause).unwrap_or(TimeDelta::zero());
+                (DeliveryState::Pending, Some(error))
+            }
+        };
+        match (state, &error) {
+            (DeliveryState::Dead, Some(error)) => tracing::error!(
+                receiver = %self.name, alert = %delivery.key.alert, event = %delivery.key.event, %error,
+                "a receiver refused an alert for good"
+            ),
+            // Told once per run of failures, not once per attempt.
+            (DeliveryState::Pending, Some(error)) if delivery.attempts == 1 => tracing::warn!(
+                receiver = %self.name, alert = %delivery.key.alert, event = %delivery.key.event, %error,
+                "failed to deliver an alert; trying again"
+            ),
+            (DeliveryState::Delivered, _) => tracing::info!(
+                receiver = %self.name, alert = %delivery.key.alert, event = %delivery.key.event,
+                attempts = delivery.attempts, "delivered an alert"
+            ),
+            _ => {}
+        }
+        let place = self.pending.iter().position(|pending| pending.key == delivery.key);
+        if let Some(i) = place {
+            if state == DeliveryState::Pending {
+                self.pending[i] = delivery.clone();
+            } else {
+                self.pending.remove(i);
+            }
+        }
+        let recent = RecentDelivery { state, attempts: delivery.attempts, last_error: error.clone() };
+        self.note(&delivery.key.alert, recent);
+        self.publish(|status| {
+            status.last_error.clone_from(&error);
+            match state {
+                DeliveryState::Pending => {}
+                DeliveryState::Delivered => {
+                    status.delivered += 1;
+                    status.last_delivered_at = Some(now);
+                }
+                DeliveryState::Dead => status.dead += 1,
+            }
+        });
+        self.store.push(Record::Attempted(Attempted { delivery, state, error, at: now }));
+    }
+
+    fn note(&self, alert: &str, delivery: RecentDelivery) {
+        self.publish(|status| {
+            if status.recent.len() >= RECENT && !status.recent.contains_key(alert) {
+                status.recent.retain(|_, recent| recent.state == DeliveryState::Pending);
+            }
+            status.recent.insert(alert.to_owned(), delivery);
+        });
+    }
+
+    fn publish(&self, change: impl FnOnce(&mut ReceiverStatus)) {
+        let pending = u32::try_from(self.pending.len()).unwrap_or(u32::MAX);
+        self.statuses.send_modify(|statuses| {
+            if let Some(status) = statuses.get_mut(&self.name) {
+                status.pending = pending;
+                change(status);
+            }
+        });
+    }
+}
+
+async fn attempt(webhook: Result<&Webhook, &String>, delivery: &Delivery, now: DateTime<Utc>) -> Reply {
+    match webhook {
+        Ok(webhook) => webhook.attempt(delivery, now).await,
+        Err(error) => Reply::Later { error: error.clone(), retry_after: None },
+    }
+}
+
+/// The delivery to attempt next: the one that is due first, but never an alert's later event before its
+/// earlier one.
+fn next(pending: &[Delivery]) -> Option<usize> {
+    let mut best: Option<usize> = None;
+    for (i, delivery) in pending.iter().enumerate() {
+        let held = pending[..i].iter().any(|earlier| earlier.key.alert == delivery.key.alert);
+        if !held && best.is_none_or(|best| delivery.next_at < pending[best].next_at) {
+            best = Some(i);
+        }
+    }
+    best
+}
+
+#[cfg(test)]
+mod tests {
+    use vipwatch_model::alert::Event;
+
+    use super::*;
+    use crate::store::DeliveryKey;
+
+    fn delivery(alert: &str, event: Event, due: i64) -> Delivery {
+        Delivery {
+            key: DeliveryKey { alert: alert.into(), event, receiver: "ops".into() },
+            document: "{}".into(),
+            created_at: DateTime::UNIX_EPOCH,
+            attempts: 0,
+            next_at: DateTime::from_timestamp(due, 0).unwrap(),
+        }
+    }
+
+    #[test]
+    fn an_alert_is_never_told_resolved_before_opened() {
+        let pending = [
+            delivery("a", Event::Opened, 90),
+            delivery("a", Event::Resolved, 10),
+            delivery("b", Event::Opened, 50),
+        ];
+        assert_eq!(next(&pending), Some(2), "a's resolve waits for its open, b waits for nobody");
+        assert_eq!(next(&pending[..2]), Some(0));
+        assert_eq!(next(&[]), None);
+    }
+}

@@ -1,0 +1,145 @@
+//! Takes over a changed configuration while running: on SIGHUP, and when the file changes.
+//!
+//! The new file is read and checked as a whole first. A faulty one changes nothing: the old
+//! configuration goes on, and the faults are in the log and on the page until a good one comes.
+
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::mpsc,
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    clock::Clock,
+    config::{self, Agent},
+    lifecycle, outbox, pipeline,
+    plan::Plan,
+};
+
+/// How long a changed file is left alone, so that a half-written one is not read.
+const SETTLE: Duration = Duration::from_millis(200);
+
+/// Watches the file and tells the other parts.
+pub struct Reloader {
+    /// The configuration file.
+    pub path: PathBuf,
+    /// The settings that only a restart changes, as they are in force.
+    pub started_with: Agent,
+    /// Wall time.
+    pub clock: Clock,
+    /// The scheduler's input.
+    pub scheduler: mpsc::Sender<Arc<Plan>>,
+    /// The pipeline's input.
+    pub pipeline: mpsc::Sender<pipeline::Command>,
+    /// The outbox's input.
+    pub outbox: mpsc::Sender<outbox::Command>,
+}
+
+impl Reloader {
+    /// Hands out the plan that the agent starts with.
+    pub async fn first(&self, plan: &Arc<Plan>) {
+        let _ = self.outbox.send(outbox::Command::Receivers(plan.receivers.clone())).await;
+        let _ = self.scheduler.send(Arc::clone(plan)).await;
+    }
+
+    /// Runs until `shutdown`.
+    pub async fn run(self, shutdown: CancellationToken) {
+        let Ok(mut hangup) = signal(SignalKind::hangup()) else {
+            tracing::error!("failed to wait for SIGHUP; the configuration will not be reloaded");
+            return shutdown.cancelled().await;
+        };
+        let (changed_in, mut changed) = mpsc::channel(1);
+        let _watcher = self.watch(changed_in);
+        loop {
+            tokio::select! {
+                () = shutdown.cancelled() => return,
+                _ = hangup.recv() => {}
+                Some(()) = changed.recv() => {
+                    tokio::time::sleep(SETTLE).await;
+                    while changed.try_recv().is_ok() {}
+                }
+            }
+            lifecycle::reloading();
+            self.reload().await;
+            lifecycle::reloaded();
+        }
+    }
+
+    /// Watches the directory, not the file: editors and ConfigMaps put a new file in its place.
+    fn watch(&self, changed: mpsc::Sender<()>) -> Option<RecommendedWatcher> {
+        let path = self.path.canonicalize().unwrap_or_else(|_| self.path.clone());
+        let directory = path.parent().map(std::path::Path::to_owned)?;
+        let name = self.path.file_name().map(std::ffi::OsStr::to_owned)?;
+        let handler = move |event: notify::Result<notify::Event>| {
+            let Ok(event) = event else { return };
+            // A ConfigMap swaps the link `..data` and leaves the file's own name alone.
+            let ours = |path: &PathBuf| path.file_name().is_some_and(|file| file == name || file == "..data");
+            if !event.kind.is_access() && event.paths.iter().any(ours) {
+                let _ = changed.try_send(());
+            }
+        };
+        let watcher = notify::recommended_watcher(handler).and_then(|mut watcher| {
+            watcher.watch(&directory, RecursiveMode::NonRecursive)?;
+            Ok(watcher)
+        });
+        watcher
+            .inspect_err(|error| {
+                tracing::warn!(%error, "failed to watch the configuration file; SIGHUP still reloads it");
+            })
+            .ok()
+    }
+
+    async fn reload(&self) {
+        let path = self.path.clone();
+        let loaded = tokio::task::spawn_blocking(move || config::load(&path)).await;
+        let config = match loaded {
+            Ok(Ok(config)) => config,
+            Ok(Err(error)) => return self.refuse(in_words(&error)).await,
+            Err(_) => return self.refuse("the reader of the configuration failed".to_owned()).await,
+        };
+        let notices = self.for_a_restart(&config.agent);
+        for notice in &notices {
+            tracing::warn!("{notice}");
+        }
+        let plan = Arc::new(Plan::new(&config));
+        tracing::info!(probes = plan.probes.len(), "reloaded the configuration");
+        let _ = self.outbox.send(outbox::Command::Receivers(plan.receivers.clone())).await;
+        let at = self.clock.now();
+        let _ = self.pipeline.send(pipeline::Command::Plan { plan: Arc::clone(&plan), at, notices }).await;
+        let _ = self.scheduler.send(plan).await;
+    }
+
+    async fn refuse(&self, error: String) {
+        tracing::error!(%error, "failed to reload the configuration; the old one goes on");
+        let _ = self.pipeline.send(pipeline::Command::Refused { error }).await;
+    }
+
+    /// What of the new settings has to wait for a restart.
+    fn for_a_restart(&self, new: &Agent) -> Vec<String> {
+        let old = &self.started_with;
+        let changed = [
+            ("listen", old.listen != new.listen),
+            ("database", old.database != new.database),
+            ("max_flows", old.max_flows != new.max_flows),
+            ("keep", old.keep != new.keep),
+            ("grace", old.grace != new.grace),
+        ];
+        let waiting = changed.iter().filter(|(_, changed)| *changed);
+        waiting
+            .map(|(key, _)| {
+                format!("agent.{key} has changed in the configuration: restart vipwatch to apply it")
+            })
+            .collect()
+    }
+}
+
+/// The error as it goes to the log and the page: no colours.
+fn in_words(error: &config::LoadError) -> String {
+    match error {
+        config::LoadError::Read { source, .. } => format!("{error}: {source}"),
+        config::LoadError::Faults(faults) => faults.render(false),
+    }
+}

@@ -1,0 +1,147 @@
+//! What waits to be written. A channel would not do: when the database is away for long, the oldest
+//! records that nobody's alert depends on must give way to new ones, and a failed batch goes back to
+//! the front.
+
+use std::{
+    collections::VecDeque,
+    sync::{Condvar, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use super::Record;
+
+/// How long the writer lets records gather before it commits them together. Changes of state, alerts and
+/// attempts at deliveries do not wait.
+const LINGER: Duration = Duration::from_millis(50);
+
+pub(super) struct Queue {
+    inner: Mutex<Inner>,
+    arrived: Condvar,
+    cap: usize,
+}
+
+#[derive(Default)]
+struct Inner {
+    records: VecDeque<Record>,
+    in_hand: usize,
+    lost: u64,
+    closed: bool,
+}
+
+impl Queue {
+    pub(super) fn new(cap: usize) -> Self {
+        Self { inner: Mutex::default(), arrived: Condvar::new(), cap }
+    }
+
+    // Nothing that runs under the lock can leave the queue half-changed, so a poisoned lock is usable.
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn push(&self, record: Record) {
+        let urgent = record.is_precious();
+        let mut inner = self.lock();
+        inner.records.push_back(record);
+        inner.shrink(self.cap);
+        let wake = urgent || inner.records.len() == 1;
+        drop(inner);
+        if wake {
+            self.arrived.notify_one();
+        }
+    }
+
+    /// Waits for records, at most until `patience` is over, and takes up to `most` of them. `None` when
+    /// the queue is closed and empty.
+    pub(super) fn take(&self, most: usize, patience: Duration) -> Option<Vec<Record>> {
+        let give_up = Instant::now() + patience;
+        let mut inner = self.lock();
+        while inner.records.is_empty() {
+            let left = give_up.saturating_duration_since(Instant::now());
+            if inner.closed {
+                return None;
+            }
+            if left.is_zero() {
+                return Some(Vec::new());
+            }
+            inner = self.arrived.wait_timeout(inner, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+        let gathered = Instant::now() + LINGER;
+        while !inner.closed && inner.records.len() < most && !inner.is_urgent() {
+            let left = gathered.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                break;
+            }
+            inner = self.arrived.wait_timeout(inner, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+        let n = inner.records.len().min(most);
+        inner.in_hand = n;
+        Some(inner.records.drain(..n).collect())
+    }
+
+    /// The records of the last [`Queue::take`] are written.
+    pub(super) fn written(&self) {
+        self.lock().in_hand = 0;
+    }
+
+    /// The records of the last [`Queue::take`] could not be written: they go back to the front.
+    pub(super) fn put_back(&self, records: Vec<Record>) {
+        let mut inner = self.lock();
+        inner.in_hand = 0;
+        for record in records.into_iter().rev() {
+            inner.records.push_front(record);
+        }
+        inner.shrink(self.cap);
+    }
+
+    /// Waits up to `patience`, or less if the queue is closed meanwhile; tells whether it is closed.
+    pub(super) fn pause(&self, patience: Duration) -> bool {
+        let give_up = Instant::now() + patience;
+        let mut inner = self.lock();
+        loop {
+            let left = give_up.saturating_duration_since(Instant::now());
+            if inner.closed || left.is_zero() {
+                return inner.closed;
+            }
+            inner = self.arrived.wait_timeout(inner, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    /// Counts what is left as lost; for when the writer has to give up at the end.
+    pub(super) fn give_up(&self) -> u64 {
+        let mut inner = self.lock();
+        let left = inner.records.len() as u64;
+        inner.records.clear();
+        inner.lost += left;
+        left
+    }
+
+    pub(super) fn close(&self) {
+        self.lock().closed = true;
+        self.arrived.notify_all();
+    }
+
+    pub(super) fn len(&self) -> usize {
+        let inner = self.lock();
+        inner.records.len() + inner.in_hand
+    }
+
+    pub(super) fn lost(&self) -> u64 {
+        self.lock().lost
+    }
+}
+
+impl Inner {
+    fn is_urgent(&self) -> bool {
+        self.records.iter().rev().take(64).any(Record::is_precious)
+    }
+
+    /// Keeps to the cap by dropping the oldest record that is only history; precious ones stay, even
+    /// over the cap: there are as many of these as there were changes of state.
+    fn shrink(&mut self, cap: usize) {
+        while self.records.len() > cap {
+            let Some(index) = self.records.iter().position(|record| !record.is_precious()) else { return };
+            self.records.remove(index);
+            self.lost += 1;
+        }
+    }
+}

@@ -1,0 +1,175 @@
+//! What a database remembers: what a restarted agent goes on from.
+
+use std::{path::Path, sync::Arc};
+
+use chrono::{DateTime, Utc};
+use rusqlite::{Connection, Row};
+use vipwatch_model::{
+    alert::Alert,
+    state::{Machine, State},
+    verdict::Verdict,
+};
+
+use super::{Delivery, DeliveryKey, StoreError, open};
+
+/// How many rounds of each probe are read back for the page.
+const HISTORY: usize = 60;
+/// How many transitions are read back for the page.
+const TRANSITIONS: usize = 50;
+
+/// One probe as it was.
+#[derive(Debug, Clone)]
+pub struct Remembered {
+    /// The probe's name.
+    pub probe: String,
+    /// Its state machine, in the middle of whatever it was counting.
+    pub machine: Machine,
+    /// Its last verdict, and when it was given.
+    pub last: (DateTime<Utc>, Verdict),
+    /// Its last rounds, oldest first: when, what state that round alone said, latency in microseconds.
+    pub history: Vec<(DateTime<Utc>, State, Option<u32>)>,
+}
+
+/// A change of state as it was stored.
+#[derive(Debug, Clone)]
+pub struct PastTransition {
+    /// When.
+    pub at: DateTime<Utc>,
+    /// The probe's name.
+    pub probe: String,
+    /// Its service.
+    pub service: Option<String>,
+    /// Its node.
+    pub node: Option<String>,
+    /// The state before.
+    pub from: State,
+    /// The state after.
+    pub to: State,
+    /// Why.
+    pub reason: String,
+}
+
+/// Deliveries of one receiver that are over.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// The receiver's name.
+    pub receiver: String,
+    /// Deliveries that it has.
+    pub delivered: u64,
+    /// Deliveries that were given up.
+    pub dead: u32,
+}
+
+/// Everything that is remembered.
+#[derive(Debug, Clone, Default)]
+pub struct Restored {
+    /// The probes.
+    pub probes: Vec<Remembered>,
+    /// Alerts that are open.
+    pub alerts: Vec<Alert>,
+    /// The newest changes of state, newest first.
+    pub transitions: Vec<PastTransition>,
+    /// Deliveries that were not done, in the order in which they were written.
+    pub deliveries: Vec<Delivery>,
+    /// The count of deliveries that were.
+    pub tallies: Vec<Tally>,
+}
+
+/// Reads everything through a connection of its own.
+pub(super) fn restore(path: &Path) -> Result<Restored, StoreError> {
+    let connection = open::for_reading(path)?;
+    read(&connection).map_err(|source| open::explain(path, source))
+}
+
+fn read(connection: &Connection) -> rusqlite::Result<Restored> {
+    let mut restored = Restored::default();
+    let mut history = connection.prepare(
+        "SELECT at, state, latency FROM round WHERE probe = ?1 ORDER BY at DESC, id DESC LIMIT ?2",
+    )?;
+    let mut probes = connection.prepare(
+        "SELECT p.id, p.name, s.at, s.machine, s.verdict FROM probe_state s JOIN probe p ON p.id = s.probe",
+    )?;
+    let mut rows = probes.query([])?;
+    while let Some(row) = rows.next()? {
+        let id: i64 = row.get(0)?;
+        let ticks =
+            history.query_map((id, HISTORY as i64), |row| Ok((time(row, 0)?, word(row, 1)?, row.get(2)?)))?;
+        let mut ticks: Vec<_> = ticks.collect::<Result<_, _>>()?;
+        ticks.reverse();
+        restored.probes.push(Remembered {
+            probe: row.get(1)?,
+            machine: from_json(row, 3)?,
+            last: (time(row, 2)?, from_json(row, 4)?),
+            history: ticks,
+        });
+    }
+    let mut alerts =
+        connection.prepare("SELECT story FROM alert WHERE resolved_at IS NULL ORDER BY opened_at")?;
+    restored.alerts = alerts.query_map([], |row| from_json(row, 0))?.collect::<Result<_, _>>()?;
+    let mut transitions = connection.prepare(
+        "SELECT t.at, p.name, p.service, p.node, t.from_state, t.to_state, t.reason
+         FROM transition t JOIN probe p ON p.id = t.probe ORDER BY t.at DESC, t.id DESC LIMIT ?1",
+    )?;
+    let transition = |row: &Row<'_>| {
+        Ok(PastTransition {
+            at: time(row, 0)?,
+            probe: row.get(1)?,
+            service: row.get(2)?,
+            node: row.get(3)?,
+            from: word(row, 4)?,
+            to: word(row, 5)?,
+            reason: row.get(6)?,
+        })
+    };
+    restored.transitions =
+        transitions.query_map([TRANSITIONS as i64], transition)?.collect::<Result<_, _>>()?;
+    let mut deliveries = connection.prepare(
+        "SELECT alert, receiver, event, document, created_at, attempts, next_at
+         FROM outbox WHERE state = 'pending' ORDER BY id",
+    )?;
+    let delivery = |row: &Row<'_>| {
+        Ok(Delivery {
+            key: DeliveryKey { alert: row.get(0)?, receiver: row.get(1)?, event: word(row, 2)? },
+            document: Arc::from(row.get::<_, String>(3)?),
+            created_at: time(row, 4)?,
+            attempts: row.get(5)?,
+            next_at: time(row, 6)?,
+        })
+    };
+    restored.deliveries = deliveries.query_map([], delivery)?.collect::<Result<_, _>>()?;
+    let mut tallies = connection.prepare(
+        "SELECT receiver, sum(state = 'delivered'), sum(state = 'dead') FROM outbox WHERE state <> 'pending' GROUP BY receiver",
+    )?;
+    let tally = |row: &Row<'_>| {
+        Ok(Tally {
+            receiver: row.get(0)?,
+            delivered: row.get::<_, i64>(1)?.try_into().unwrap_or(0),
+            dead: row.get::<_, i64>(2)?.try_into().unwrap_or(0),
+        })
+    };
+    restored.tallies = tallies.query_map([], tally)?.collect::<Result<_, _>>()?;
+    Ok(restored)
+}
+
+fn time(row: &Row<'_>, index: usize) -> rusqlite::Result<DateTime<Utc>> {
+    let millis: i64 = row.get(index)?;
+    DateTime::from_timestamp_millis(millis).ok_or(rusqlite::Error::IntegralValueOutOfRange(index, millis))
+}
+
+fn word<T>(row: &Row<'_>, index: usize) -> rusqlite::Result<T>
+where
+    T: std::str::FromStr,
+    T::Err: std::error::Error + Send + Sync + 'static,
+{
+    let word: String = row.get(index)?;
+    word.parse().map_err(|error: T::Err| {
+        rusqlite::Error::FromSqlConversionFailure(index, rusqlite::types::Type::Text, error.into())
+    })
+}
+
+fn from_json<T: serde::de::DeserializeOwned>(row: &Row<'_>, index: usize) -> rusqlite::Result<T> {
+    let text: String = row.get(index)?;
+    serde_json::from_str(&text).map_err(|error| {
+        rusqlite::Error::FromSqlConversionFailure(index, rusqlite::types::Type::Text, error.into())
+    })
+}

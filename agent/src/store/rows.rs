@@ -1,0 +1,268 @@
+//! The statements: how records become rows.
+
+use std::collections::HashMap;
+
+use chrono::{DateTime, Utc};
+use rusqlite::{Connection, Transaction, params};
+use vipwatch_model::{
+    alert::Alert,
+    flow::{Flow, Outcome},
+    notification::Resolution,
+    probe::Probe,
+};
+
+use super::{Attempted, Delivery, DeliveryState, Record, RoundRecord};
+
+/// The ids of the probes that were written through this connection.
+pub(super) type ProbeIds = HashMap<String, i64>;
+
+/// Writes all of `records` in one transaction.
+pub(super) fn write(
+    connection: &mut Connection,
+    ids: &mut ProbeIds,
+    records: &[Record],
+) -> rusqlite::Result<()> {
+    // What an alert depends on must survive a power cut; history may lose its last moments.
+    let precious = records.iter().any(Record::is_precious);
+    connection.pragma_update(None, "synchronous", if precious { "FULL" } else { "NORMAL" })?;
+    let transaction = connection.transaction()?;
+    let mut fresh = ProbeIds::new();
+    for record in records {
+        match record {
+            Record::Round(round) => write_round(&transaction, ids, &mut fresh, round)?,
+            Record::Retired(retired) => {
+                resolve(&transaction, &retired.resolved)?;
+                enqueue(&transaction, &retired.deliveries)?;
+            }
+            Record::Attempted(attempted) => write_attempt(&transaction, attempted)?,
+        }
+    }
+    transaction.commit()?;
+    ids.extend(fresh);
+    Ok(())
+}
+
+/// Deletes what is older than `before`, a bounded amount at a time; tells whether more is left.
+pub(super) fn prune(connection: &mut Connection, before: DateTime<Utc>) -> rusqlite::Result<bool> {
+    const AT_A_TIME: i64 = 2_000;
+    let before = before.timestamp_millis();
+    let transaction = connection.transaction()?;
+    let old = "SELECT id FROM round WHERE at < ?1 ORDER BY at LIMIT ?2";
+    transaction.execute(&format!("DELETE FROM flow WHERE round IN ({old})"), params![before, AT_A_TIME])?;
+    let rounds =
+        transaction.execute(&format!("DELETE FROM round WHERE id IN ({old})"), params![before, AT_A_TIME])?;
+    transaction.execute("DELETE FROM transition WHERE at < ?1", [before])?;
+    transaction.execute("DELETE FROM outbox WHERE state <> 'pending' AND created_at < ?1", [before])?;
+    transaction.execute("DELETE FROM alert WHERE resolved_at < ?1", [before])?;
+    transaction.commit()?;
+    Ok(i64::try_from(rounds).unwrap_or(i64::MAX) == AT_A_TIME)
+}
+
+fn write_round(
+    transaction: &Transaction<'_>,
+    ids: &ProbeIds,
+    fresh: &mut ProbeIds,
+    round: &RoundRecord,
+) -> rusqlite::Result<()> {
+    let probe = probe_id(transaction, ids, fresh, &round.probe)?;
+    let at = round.at.timestamp_millis();
+    let verdict = &round.verdict;
+    transaction
+        .prepare_cached(
+            "INSERT INTO round (probe, at, finding, state, answered, flows, latency, endpoints, weight)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+        )?
+        .execute(params![
+            probe,
+            at,
+            verdict.finding.as_str(),
+            verdict.state.as_str(),
+            verdict.answered,
+            verdict.flows,
+            round.latency_us,
+            verdict.local_endpoints,
+            verdict.weight,
+        ])?;
+    let id = transaction.last_insert_rowid();
+    for (nth, flow) in round.flows().iter().enumerate() {
+        write_flow(transaction, id, nth, flow)?;
+    }
+    if let Some(health) = round.node_health()
+        && let vipwatch_model::node_health::HealthAnswer::Failed(failure) = &health.answer
+    {
+        write_flow(transaction, id, 0, &Flow::failed(None, failure.kind, failure.detail.as_str()))?;
+    }
+    transaction
+        .prepare_cached(
+            "INSERT INTO probe_state (probe, at, machine, verdict) VALUES (?1, ?2, ?3, ?4)
+             ON CONFLICT (probe) DO UPDATE SET at = excluded.at, machine = excluded.machine, verdict = excluded.verdict",
+        )?
+        .execute(params![probe, at, json(&round.machine)?, json(verdict)?])?;
+    if let Some(transition) = &round.transition {
+        transaction
+            .prepare_cached(
+                "INSERT INTO transition (probe, at, from_state, to_state, reason) VALUES (?1, ?2, ?3, ?4, ?5)",
+            )?
+            .execute(params![
+                probe,
+                transition.at.timestamp_millis(),
+                transition.from.as_str(),
+                transition.to.as_str(),
+                verdict.reason,
+            ])?;
+    }
+    resolve(transaction, &round.resolved)?;
+    for alert in &round.opened {
+        insert_alert(transaction, alert, None)?;
+    }
+    enqueue(transaction, &round.deliveries)
+}
+
+fn probe_id(
+    transaction: &Transaction<'_>,
+    ids: &ProbeIds,
+    fresh: &mut ProbeIds,
+    probe: &Probe,
+) -> rusqlite::Result<i64> {
+    let name = probe.name.as_str();
+    if let Some(id) = ids.get(name).or_else(|| fresh.get(name)) {
+        return Ok(*id);
+    }
+    let id = transaction
+        .prepare_cached(
+            "INSERT INTO probe (name, service, node, target) VALUES (?1, ?2, ?3, ?4)
+             ON CONFLICT (name) DO UPDATE SET service = excluded.service, node = excluded.node, target = excluded.target
+             RETURNING id",
+        )?
+        .query_row(
+            params![name, probe.subject.service(), probe.subject.node(), probe.subject.target()],
+            |row| row.get(0),
+        )?;
+    fresh.insert(name.to_owned(), id);
+    Ok(id)
+}
+
+fn write_flow(transaction: &Transaction<'_>, round: i64, nth: usize, flow: &Flow) -> rusqlite::Result<()> {
+    let (report, failure, detail) = match &flow.outcome {
+        Outcome::Echoed(report) => (Some(report), None, None),
+        Outcome::Answered => (None, None, None),
+        Outcome::Unreadable(why) => (None, None, Some(why.as_str())),
+        Outcome::Failed(failure) => (None, Some(failure.kind.as_str()), Some(failure.detail.as_str())),
+    };
+    let phases = &flow.phases;
+    transaction
+        .prepare_cached(
+            "INSERT INTO flow (round, nth, local, remote, source, port, node, pod, failure, detail,
+                               resolve, connect, tls, first_byte, body)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
+        )?
+        .execute(params![
+            round,
+            i64::try_from(nth).unwrap_or(i64::MAX),
+            flow.local.map(|address| address.to_string()),
+            flow.remote.map(|address| address.to_string()),
+            report.map(|report| report.address.to_string()),
+            report.and_then(|report| report.port),
+            report.and_then(|report| report.node.as_deref()),
+            report.and_then(|report| report.pod.as_deref()),
+            failure,
+            detail,
+            phases.resolve_us,
+            phases.connect_us,
+            phases.tls_us,
+            phases.first_byte_us,
+            phases.body_us,
+        ])?;
+    Ok(())
+}
+
+/// A row for the alert, unless one of its kind and subject is open already (which can only come from
+/// a time when this database was away: then the older row stands for both).
+fn insert_alert(
+    transaction: &Transaction<'_>,
+    alert: &Alert,
+    resolved: Option<DateTime<Utc>>,
+) -> rusqlite::Result<()> {
+    transaction
+        .prepare_cached(
+            "INSERT INTO alert (id, kind, subject, opened_at, resolved_at, story) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+             ON CONFLICT DO NOTHING",
+        )?
+        .execute(params![
+            alert.id,
+            alert.key.kind.as_str(),
+            alert.key.subject,
+            alert.opened_at.timestamp_millis(),
+            resolved.map(|at| at.timestamp_millis()),
+            json(alert)?,
+        ])?;
+    Ok(())
+}
+
+fn resolve(transaction: &Transaction<'_>, resolved: &[(Alert, Resolution)]) -> rusqlite::Result<()> {
+    for (alert, resolution) in resolved {
+        // The row is missing when the database was replaced while the alert was open.
+        insert_alert(transaction, alert, Some(resolution.at))?;
+        transaction
+            .prepare_cached(
+                "UPDATE alert SET resolved_at = ?1
+                 WHERE resolved_at IS NULL AND (id = ?2 OR (kind = ?3 AND subject = ?4))",
+            )?
+            .execute(params![
+                resolution.at.timestamp_millis(),
+                alert.id,
+                alert.key.kind.as_str(),
+                alert.key.subject,
+            ])?;
+    }
+    Ok(())
+}
+
+fn enqueue(transaction: &Transaction<'_>, deliveries: &[Delivery]) -> rusqlite::Result<()> {
+    for delivery in deliveries {
+        upsert_delivery(transaction, delivery, DeliveryState::Pending, None, None)?;
+    }
+    Ok(())
+}
+
+fn write_attempt(transaction: &Transaction<'_>, attempted: &Attempted) -> rusqlite::Result<()> {
+    let done = (attempted.state != DeliveryState::Pending).then_some(attempted.at);
+    upsert_delivery(transaction, &attempted.delivery, attempted.state, attempted.error.as_deref(), done)
+}
+
+/// An attempt may be written before its delivery is (alerts are told even while the database is away),
+/// so both insert, and a delivery never takes back what an attempt has said.
+fn upsert_delivery(
+    transaction: &Transaction<'_>,
+    delivery: &Delivery,
+    state: DeliveryState,
+    error: Option<&str>,
+    done: Option<DateTime<Utc>>,
+) -> rusqlite::Result<()> {
+    transaction
+        .prepare_cached(
+            "INSERT INTO outbox (alert, receiver, event, document, created_at, state, attempts, next_at, last_error, done_at)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
+             ON CONFLICT (alert, receiver, event) DO UPDATE SET
+                 state = excluded.state, attempts = excluded.attempts, next_at = excluded.next_at,
+                 last_error = excluded.last_error, done_at = excluded.done_at
+             WHERE excluded.attempts > outbox.attempts",
+        )?
+        .execute(params![
+            delivery.key.alert,
+            delivery.key.receiver,
+            delivery.key.event.as_str(),
+            delivery.document,
+            delivery.created_at.timestamp_millis(),
+            state.as_str(),
+            delivery.attempts,
+            delivery.next_at.timestamp_millis(),
+            error,
+            done.map(|at| at.timestamp_millis()),
+        ])?;
+    Ok(())
+}
+
+fn json(value: &impl serde::Serialize) -> rusqlite::Result<String> {
+    serde_json::to_string(value).map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))
+}

@@ -1,0 +1,127 @@
+//! The commands, as a newcomer and a script use them.
+
+use std::{process::Output, time::Duration};
+
+use serde_json::Value;
+use vipwatch_lab::cluster::{Change, ExternalTrafficPolicy};
+
+use crate::{
+    agent::{Home, Running, connect, free_address, get, vipwatch},
+    cluster::{Cluster, ECHO},
+};
+
+fn run(home: &Home, arguments: &[&str]) -> Output {
+    let (command, rest) = arguments.split_first().unwrap();
+    vipwatch().arg(command).arg("--config").arg(home.path()).args(rest).output().unwrap()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+#[test]
+fn probe_prints_verdicts_and_exits_by_them() {
+    let cluster = Cluster::start();
+    let home = Home::new(&cluster.config(free_address(), 1_000, ""));
+    let fine = run(&home, &["probe"]);
+    assert_eq!(fine.status.code(), Some(0), "{fine:?}");
+    let table = text(&fine.stdout);
+    assert!(
+        table.contains("preserved") && table.contains("2/2") && table.contains("no_endpoints"),
+        "{table}"
+    );
+
+    cluster.apply(Change::policy(ECHO, ExternalTrafficPolicy::Cluster));
+    let bad = run(&home, &["probe", "--json", &cluster.vip_probe()]);
+    assert_eq!(bad.status.code(), Some(1));
+    let verdicts: Value = serde_json::from_slice(&bad.stdout).unwrap();
+    assert_eq!(verdicts.as_array().unwrap().len(), 1);
+    assert_eq!(verdicts[0]["probe"], cluster.vip_probe());
+    assert_eq!(verdicts[0]["verdict"]["finding"], "translated");
+    assert!(verdicts[0]["verdict"]["seen"][0]["class"]["node"].as_str().unwrap().starts_with("node-"));
+
+    let by_node = run(&home, &["probe", "--json", "node-2"]);
+    let verdicts: Value = serde_json::from_slice(&by_node.stdout).unwrap();
+    assert_eq!(verdicts[0]["node"], "node-2");
+
+    let stray = run(&home, &["probe", "nothing"]);
+    assert_eq!(stray.status.code(), Some(2));
+    assert!(text(&stray.stderr).contains(&cluster.vip_probe()), "the names that there are are listed");
+    assert!(!home.database().exists(), "probe stores nothing");
+}
+
+#[test]
+fn validate_shows_every_fault_and_exits_78() {
+    let home = Home::new("[agent]\nvantage = \"test\"\n");
+    let fine = run(&home, &["validate"]);
+    assert_eq!(fine.status.code(), Some(0));
+    assert!(text(&fine.stdout).contains("is fine: 0 services, 0 nodes, 0 probes, 0 receivers"));
+
+    home.configure("[agent]\nvantage = \"test\"\nlisten = \"nowhere\"\n[defaults]\nevery = 10\nflowz = 3\n");
+    let faulty = run(&home, &["validate"]);
+    assert_eq!(faulty.status.code(), Some(78));
+    let told = text(&faulty.stderr);
+    for part in ["probes.toml:3:", "probes.toml:5:", "probes.toml:6:", "nowhere", "flowz"] {
+        assert!(told.contains(part), "{part:?} is not in\n{told}");
+    }
+    let json = run(&home, &["validate", "--json"]);
+    assert_eq!(json.status.code(), Some(78));
+    let told: Value = serde_json::from_slice(&json.stdout).unwrap();
+    assert_eq!(told["faults"].as_array().unwrap().len(), 3, "{told:#}");
+    assert_eq!(told["faults"][0]["line"], 3);
+
+    let missing = vipwatch().args(["validate", "--config", "/nonexistent/probes.toml"]).output().unwrap();
+    assert_eq!(missing.status.code(), Some(78));
+    assert!(text(&missing.stderr).contains("/nonexistent/probes.toml"));
+}
+
+#[test]
+fn a_faulty_configuration_keeps_run_from_starting() {
+    let home = Home::new("[agent]\n");
+    let output = home.command().output().unwrap();
+    assert_eq!(output.status.code(), Some(78));
+    assert!(text(&output.stderr).contains("vantage"));
+}
+
+#[test]
+fn wrong_usage_exits_2_and_help_names_the_commands() {
+    assert_eq!(vipwatch().arg("dance").output().unwrap().status.code(), Some(2));
+    let help = text(&vipwatch().arg("--help").output().unwrap().stdout);
+    for word in ["run", "validate", "probe", "echo", "demo", "schema", "Exit codes"] {
+        assert!(help.contains(word), "{help}");
+    }
+}
+
+#[test]
+fn echo_tells_who_asked() {
+    let listen = free_address();
+    let mut command = vipwatch();
+    command
+        .args(["echo", "--http", &listen.to_string()])
+        .env("NODE_NAME", "node-7")
+        .env("POD_NAME", "echo-x");
+    let echo = Running::of(&mut command);
+    let local = connect(listen).local_addr().unwrap();
+    let (status, body) = get(listen, "/");
+    assert!(status.ends_with("200 OK"));
+    let answer: Value = serde_json::from_str(&body).unwrap();
+    assert_eq!(answer["peer"]["address"], local.ip().to_string());
+    assert_eq!((answer["node"].as_str(), answer["pod"].as_str()), (Some("node-7"), Some("echo-x")));
+    echo.signal(rustix::process::Signal::TERM);
+    assert_eq!(echo.ended(Duration::from_secs(2)), 0);
+}
+
+#[test]
+fn logs_are_json_when_asked_for() {
+    let home = Home::new(&format!("[agent]\nvantage = \"test\"\nlisten = \"{}\"\n", free_address()));
+    let mut command = home.command();
+    command.args(["--log-format", "json"]).stderr(std::process::Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let mut line = String::new();
+    std::io::BufRead::read_line(&mut std::io::BufReader::new(child.stderr.take().unwrap()), &mut line)
+        .unwrap();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let entry: Value = serde_json::from_str(&line).unwrap();
+    assert_eq!((entry["level"].as_str(), entry["vantage"].as_str()), (Some("INFO"), Some("test")));
+}

@@ -1,0 +1,89 @@
+//! A cluster on loopback for the agent under test, driven from a plain thread.
+
+use std::net::SocketAddr;
+
+use tokio::runtime::Runtime;
+use vipwatch_lab::{cluster::Change, loopback::LoopbackCluster};
+
+pub(crate) const ECHO: &str = "default/echo-server";
+
+/// The cluster and the runtime that it lives on.
+pub(crate) struct Cluster {
+    runtime: Runtime,
+    lab: LoopbackCluster,
+}
+
+impl Cluster {
+    pub(crate) fn start() -> Self {
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let lab = runtime.block_on(LoopbackCluster::start_apart()).unwrap();
+        Self { runtime, lab }
+    }
+
+    pub(crate) fn apply(&self, change: Change) {
+        self.runtime.block_on(self.lab.apply(change)).unwrap();
+    }
+
+    pub(crate) fn vip(&self) -> SocketAddr {
+        self.lab.state().service(ECHO).unwrap().vip
+    }
+
+    /// The name of the source probe of the service.
+    pub(crate) fn vip_probe(&self) -> String {
+        format!("{ECHO}@{}", self.vip().ip())
+    }
+
+    pub(crate) fn control(&self) -> SocketAddr {
+        self.lab.plan().control
+    }
+
+    /// A configuration that watches the service; `more` is appended.
+    pub(crate) fn config(&self, listen: SocketAddr, every_ms: u64, more: &str) -> String {
+        let state = self.lab.state();
+        let nodes: String = state
+            .nodes()
+            .iter()
+            .map(|node| {
+                let pods = node.pods;
+                let (name, address) = (&node.name, node.address);
+                format!("[[cluster.node]]\nname = \"{name}\"\naddresses = [\"{address}\"]\npod_cidr = \"{pods}\"\n")
+            })
+            .collect();
+        let vip = self.vip();
+        let health = state.service(ECHO).unwrap().health_check_node_port;
+        format!(
+            r#"
+[agent]
+vantage = "test"
+listen = "{listen}"
+[defaults]
+every = "{every_ms}ms"
+timeout = "{timeout}ms"
+flows = 2
+alert_after = 2
+resolve_after = 2
+[cluster]
+{nodes}
+[[service]]
+name = "{ECHO}"
+vips = ["{ip}"]
+port = {port}
+external_traffic_policy = "Local"
+health_check_node_port = {health}
+echo = {{ format = "auto" }}
+{more}
+"#,
+            ip = vip.ip(),
+            port = vip.port(),
+            timeout = every_ms * 3 / 4,
+        )
+    }
+}
+
+/// A `[[receiver]]` section.
+pub(crate) fn receiver(name: &str, address: SocketAddr) -> String {
+    format!(
+        "[[receiver]]\nname = \"{name}\"\nkind = \"webhook\"\nurl = \"http://{address}/hook\"\ntimeout = \"2s\"\n"
+    )
+}

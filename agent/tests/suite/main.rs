@@ -1,0 +1,14 @@
+//! The agent's integration tests, in one binary.
+
+mod agent;
+mod architecture;
+mod cli;
+mod cluster;
+mod config;
+mod crash;
+mod lifecycle;
+#[cfg(feature = "namespace-tests")]
+mod namespaces;
+mod outbox;
+mod prober;
+mod store;

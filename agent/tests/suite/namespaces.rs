@@ -1,0 +1,273 @@
+//! The whole of vipwatch against the kernel's own NAT: the real binary on a host outside a cluster of
+//! network namespaces.
+
+use std::{
+    net::SocketAddr,
+    process::Command,
+    time::{Duration, Instant},
+};
+
+use vipwatch_lab::{
+    cluster::{Announcement, ExternalTrafficPolicy},
+    namespaces::{CLIENT, HostProcess, Link, NamespaceLab, NamespacePlan, inside},
+};
+use vipwatch_model::alert::{AlertKind, Event};
+use vipwatch_web::api::{Overview, State};
+
+use crate::agent::{Home, Page, Receiver, connect, state, vip};
+
+const ECHO: &str = "default/echo-server";
+const VIP: &str = "default/echo-server@192.0.2.201";
+const INTERVAL: Duration = Duration::from_secs(1);
+const THRESHOLD: u32 = 2;
+/// Enough for a start, or for a change to be found, on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// An agent on the host outside, and everything around it.
+struct Outside {
+    lab: NamespaceLab,
+    receiver: Receiver,
+    page: Page,
+    home: Home,
+    _agent: HostProcess,
+}
+
+fn config(receiver: SocketAddr, database: &str) -> String {
+    let nodes: String = (1..=3)
+        .map(|n| {
+            format!("[[cluster.node]]\nname = \"node-{n}\"\naddresses = [\"192.0.2.1{n}\"]\npod_cidr = \"10.244.{n}.0/24\"\n")
+        })
+        .collect();
+    format!(
+        r#"
+[agent]
+vantage = "lab"
+listen = "127.0.0.1:9180"
+database = "{database}"
+[cluster]
+pod_cidrs = ["10.244.0.0/16"]
+{nodes}
+[defaults]
+every = "1s"
+timeout = "500ms"
+flows = 4
+alert_after = {THRESHOLD}
+resolve_after = 2
+[[service]]
+name = "{ECHO}"
+vips = ["192.0.2.201"]
+port = 80
+external_traffic_policy = "Local"
+health_check_node_port = 30001
+echo = {{ path = "/", format = "auto" }}
+[[receiver]]
+name = "test"
+kind = "webhook"
+url = "http://{receiver}/hook"
+"#
+    )
+}
+
+impl Outside {
+    fn start() -> Self {
+        Self::with_database("vipwatch.db")
+    }
+
+    fn with_database(database: &str) -> Self {
+        let lab = NamespaceLab::start(&NamespacePlan::default()).unwrap();
+        lab.within(CLIENT, || {
+            // The page and the webhook are on the client's own loopback.
+            let up = Command::new("ip").args(["link", "set", "lo", "up"]).status().unwrap();
+            assert!(up.success());
+        })
+        .unwrap();
+        let listener = lab.bind_in(CLIENT, "127.0.0.1:0".parse().unwrap()).unwrap();
+        let receiver = Receiver::on(listener);
+        let home = Home::new(&config(receiver.address, database));
+        let agent = lab.spawn_in(CLIENT, &mut home.command()).unwrap();
+        let page = Page::over(lab.within(CLIENT, || connect("127.0.0.1:9180".parse().unwrap())).unwrap());
+        let mut outside = Self { lab, receiver, page, home, _agent: agent };
+        outside.until("the healthy cluster is seen", |overview| {
+            state(overview, VIP) == State::Up
+                && state(overview, &node(1)) == State::Up
+                && state(overview, &node(2)) == State::Unhealthy
+                && state(overview, &node(3)) == State::Unhealthy
+        });
+        outside
+    }
+
+    #[track_caller]
+    fn until(&mut self, what: &str, wanted: impl Fn(&Overview) -> bool) -> Overview {
+        self.page.wait_for(what, PATIENCE, wanted)
+    }
+}
+
+fn node(n: u8) -> String {
+    format!("{ECHO}@node-{n}")
+}
+
+#[test]
+fn a_flip_to_cluster_is_told_once_in_time_and_resolved_once() {
+    if !inside("namespaces::a_flip_to_cluster_is_told_once_in_time_and_resolved_once") {
+        return;
+    }
+    let mut outside = Outside::start();
+    let preserved = outside.until("a round", |overview| vip(overview, VIP).last.is_some());
+    let last = vip(&preserved, VIP).last.as_ref().unwrap();
+    assert_eq!((last.finding.as_str(), last.flows_ok, last.flows), ("preserved", 4, 4));
+    assert_eq!(last.observed.len(), 1);
+    assert_eq!(
+        (last.observed[0].address.as_str(), last.observed[0].what.as_str()),
+        ("192.0.2.9", "this agent")
+    );
+
+    outside.lab.set_policy(ECHO, ExternalTrafficPolicy::Cluster).unwrap();
+    let flipped = Instant::now();
+    let (opened, mut others) = outside.receiver.next_of(AlertKind::SourceTranslated, Event::Opened, PATIENCE);
+    let took = flipped.elapsed();
+    // The flip falls somewhere between two rounds; the second bad one is at most threshold x interval away.
+    let allowed = THRESHOLD * INTERVAL + Duration::from_millis(500);
+    assert!(took <= allowed, "told after {took:?}, allowed {allowed:?}");
+    println!("flip to webhook: {took:?}");
+    let alert = &opened.alert;
+    assert_eq!(alert.expected, ["192.0.2.9"]);
+    assert_eq!(alert.observed.len(), 1, "{:?}", alert.observed);
+    assert_eq!(alert.observed[0].address, "10.244.1.1");
+    assert_eq!(alert.observed[0].what, "pod bridge of node-1 (10.244.1.0/24)");
+    assert!(alert.reason.contains("10.244.1.1") && alert.reason.contains("node-1"), "{}", alert.reason);
+    assert!(alert.remedy.as_ref().unwrap().contains("externalTrafficPolicy"));
+    assert_eq!(opened.vantage, "lab");
+
+    others.extend(outside.receiver.all_within(4 * INTERVAL));
+    let kinds: Vec<_> = others.iter().map(|other| (other.alert.key.kind, other.event)).collect();
+    assert_eq!(
+        kinds,
+        [(AlertKind::PolicyDrift, Event::Opened)],
+        "the closed health check ports are one story"
+    );
+
+    outside.lab.set_policy(ECHO, ExternalTrafficPolicy::Local).unwrap();
+    let (resolved, mut others) =
+        outside.receiver.next_of(AlertKind::SourceTranslated, Event::Resolved, PATIENCE);
+    assert_eq!(resolved.alert.id, opened.alert.id);
+    assert!(resolved.resolution.is_some());
+    others.extend(outside.receiver.all_within(4 * INTERVAL));
+    let kinds: Vec<_> = others.iter().map(|other| (other.alert.key.kind, other.event)).collect();
+    assert_eq!(kinds, [(AlertKind::PolicyDrift, Event::Resolved)]);
+}
+
+#[test]
+fn moving_the_pod_flips_its_nodes_and_the_vip_goes_on() {
+    if !inside("namespaces::moving_the_pod_flips_its_nodes_and_the_vip_goes_on") {
+        return;
+    }
+    let mut outside = Outside::start();
+    outside.lab.move_pod(ECHO, "node-2").unwrap();
+    let (opened, others) = outside.receiver.next_of(AlertKind::NodeUnhealthy, Event::Opened, PATIENCE);
+    assert_eq!(opened.alert.node.as_deref(), Some("node-1"));
+    assert_eq!(opened.alert.title, "node-1 lost its last ready endpoint of default/echo-server");
+    assert!(others.iter().all(|other| other.alert.key.kind == AlertKind::Unreachable), "{others:#?}");
+    let moved = outside.until("the VIP answers from node-2", |overview| {
+        let vip = vip(overview, VIP);
+        let answers_there = |last: &vipwatch_web::api::RoundView| {
+            last.finding == "preserved"
+                && last.responders.iter().all(|responder| responder.ends_with("on node-2"))
+        };
+        vip.state == State::Up
+            && vip.last.as_ref().is_some_and(answers_there)
+            && state(overview, &node(2)) == State::Up
+    });
+    assert_eq!(state(&moved, &node(1)), State::Unhealthy);
+    assert_eq!(state(&moved, &node(3)), State::Unhealthy);
+    outside.lab.move_pod(ECHO, "node-1").unwrap();
+    let (resolved, _) = outside.receiver.next_of(AlertKind::NodeUnhealthy, Event::Resolved, PATIENCE);
+    assert_eq!(resolved.alert.id, opened.alert.id);
+}
+
+#[test]
+fn a_service_without_endpoints_is_down_and_not_translated() {
+    if !inside("namespaces::a_service_without_endpoints_is_down_and_not_translated") {
+        return;
+    }
+    let mut outside = Outside::start();
+    outside.lab.set_endpoints(ECHO, &[]).unwrap();
+    let (opened, others) = outside.receiver.next_of(AlertKind::Unreachable, Event::Opened, PATIENCE);
+    assert!(
+        opened.alert.reason.starts_with("No connection to 192.0.2.201:80 was answered"),
+        "{}",
+        opened.alert.reason
+    );
+    outside.until("the VIP is down", |overview| state(overview, VIP) == State::Down);
+    let mut all = others;
+    all.extend(outside.receiver.all_within(3 * INTERVAL));
+    for other in &all {
+        assert_eq!(other.alert.key.kind, AlertKind::NodeUnhealthy, "{other:#?}");
+    }
+}
+
+#[test]
+fn a_vip_that_nobody_announces_is_down() {
+    if !inside("namespaces::a_vip_that_nobody_announces_is_down") {
+        return;
+    }
+    let mut outside = Outside::start();
+    outside.lab.set_announcement(ECHO, Announcement::Withheld).unwrap();
+    let (opened, _) = outside.receiver.next_of(AlertKind::Unreachable, Event::Opened, PATIENCE);
+    assert_eq!(opened.alert.target, "192.0.2.201:80");
+    outside.until("the nodes are still fine", |overview| {
+        state(overview, VIP) == State::Down && state(overview, &node(1)) == State::Up
+    });
+}
+
+#[test]
+fn the_agents_own_link_is_not_the_clusters_fault() {
+    if !inside("namespaces::the_agents_own_link_is_not_the_clusters_fault") {
+        return;
+    }
+    let mut outside = Outside::start();
+    outside.lab.set_link(CLIENT, Link::Down).unwrap();
+    let blind = outside.until("everything is unknown", |overview| {
+        state(overview, VIP) == State::Unknown && (1..=3).all(|n| state(overview, &node(n)) == State::Unknown)
+    });
+    let last = vip(&blind, VIP).last.as_ref().unwrap();
+    assert_eq!(last.finding, "blind");
+    assert!(last.reason.contains("this host"), "{}", last.reason);
+    outside.lab.set_link(CLIENT, Link::Up).unwrap();
+    outside.until("everything is seen again", |overview| {
+        state(overview, VIP) == State::Up && state(overview, &node(1)) == State::Up
+    });
+    let told = outside.receiver.all_within(3 * INTERVAL);
+    assert!(told.is_empty(), "somebody was told of the agent's own trouble: {told:#?}");
+}
+
+#[test]
+fn a_full_disk_stops_neither_probing_nor_alerts() {
+    if !inside("namespaces::a_full_disk_stops_neither_probing_nor_alerts") {
+        return;
+    }
+    let small = tempfile::tempdir().unwrap();
+    let mount =
+        Command::new("mount").args(["-t", "tmpfs", "-o", "size=2m", "tmpfs"]).arg(small.path()).status();
+    assert!(mount.unwrap().success());
+    let mut outside = Outside::with_database(small.path().join("vipwatch.db").to_str().unwrap());
+    let ballast = small.path().join("ballast");
+    let mut file = std::fs::File::create(&ballast).unwrap();
+    while std::io::Write::write_all(&mut file, &[0; 4096]).is_ok() {}
+    drop(file);
+    let full = outside.until("the full disk is shown", |overview| !overview.agent.store.ok);
+    let error = full.agent.store.error.unwrap();
+    assert!(error.contains("there is no room left") && error.contains("make room"), "{error}");
+
+    outside.lab.set_policy(ECHO, ExternalTrafficPolicy::Cluster).unwrap();
+    let (opened, _) = outside.receiver.next_of(AlertKind::SourceTranslated, Event::Opened, PATIENCE);
+    let held = outside.until("results are held", |overview| overview.agent.store.buffered > 0);
+    assert_eq!(held.agent.store.lost, 0);
+
+    std::fs::remove_file(ballast).unwrap();
+    outside.until("everything is written", |overview| {
+        overview.agent.store.ok && overview.agent.store.buffered == 0
+    });
+    let told = outside.receiver.all_within(2 * INTERVAL);
+    assert!(told.iter().all(|other| other.alert.id != opened.alert.id), "told twice: {told:#?}");
+    let _ = &outside.home;
+}

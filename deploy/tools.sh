@@ -1,0 +1,52 @@
+#!/bin/sh
+# Sees to the tools that a make target needs: what is missing is installed on a Debian-like system where
+# that is allowed, and named with the command that installs it where it is not.
+#
+# Usage: deploy/tools.sh GROUP...   with GROUP one of build, namespaces, browser
+set -eu
+
+missing=""
+
+want() { # want COMMAND PACKAGE
+    command -v "$1" >/dev/null 2>&1 || [ -x "/usr/sbin/$1" ] || [ -x "/sbin/$1" ] || missing="$missing $2"
+}
+
+for group in "$@"; do
+    case "$group" in
+    build)
+        command -v cargo >/dev/null 2>&1 || {
+            echo "vipwatch needs cargo 1.95 or newer: see https://rustup.rs" >&2
+            exit 1
+        }
+        want cc gcc
+        want node nodejs
+        want npm npm
+        ;;
+    namespaces)
+        want unshare util-linux
+        want ip iproute2
+        want nft nftables
+        ;;
+    browser)
+        want chromium chromium
+        ;;
+    *)
+        echo "tools.sh: there is no group \"$group\"" >&2
+        exit 2
+        ;;
+    esac
+done
+
+[ -n "$missing" ] || exit 0
+install="apt-get install --yes --no-install-recommends$missing"
+if command -v apt-get >/dev/null 2>&1 && [ "$(id -u)" = 0 ]; then
+    echo "installing:$missing" >&2
+    export DEBIAN_FRONTEND=noninteractive
+    apt-get update >/dev/null
+    # shellcheck disable=SC2086 # the packages are words
+    $install >/dev/null
+else
+    echo "these packages are missing:$missing" >&2
+    echo "install them: sudo $install" >&2
+    exit 1
+fi
