@@ -270,7 +270,7 @@ impl Pipeline {
         let resolved = self.alerts.resolve(&planned.probe, &machine, &verdict, at);
         let mut opened = Vec::new();
         if let Some(transition) = &transition {
-            let drift = self.drifts_everywhere(&planned.probe.subject);
+            let drift = self.drifts_everywhere(&planned.probe.subject, transition.began);
             opened.extend(self.alerts.open(&planned.probe, transition, &verdict, drift));
             self.note_transition(&planned.probe.name, &planned.probe.subject, *transition, &verdict);
         }
@@ -301,16 +301,18 @@ impl Pipeline {
         })));
     }
 
-    /// Whether the last poll of every node of the subject's service hints at policy drift.
-    fn drifts_everywhere(&self, subject: &Subject) -> bool {
+    /// Whether no node of the subject's service has answered for it since `began`. What a node said before
+    /// that is no evidence: its next poll may say something else.
+    fn drifts_everywhere(&self, subject: &Subject, began: DateTime<Utc>) -> bool {
         let Some(service) = subject.service() else { return false };
         let Some(service) = self.plan.services.iter().find(|planned| planned.name == service) else {
             return false;
         };
-        service.nodes.iter().all(|name| {
-            let last = self.watched.get(name).and_then(|watched| watched.last.as_ref());
-            last.is_some_and(|last| last.verdict.finding.hints_at_policy_drift())
-        })
+        !service
+            .nodes
+            .iter()
+            .filter_map(|name| self.watched.get(name)?.last.as_ref())
+            .any(|last| last.at >= began && last.verdict.finding.contradicts_policy_drift())
     }
 
     fn note_transition(

@@ -219,7 +219,8 @@ async fn the_webhook_receiver_hands_on_what_it_gets() {
     let address = listener.local_addr().unwrap();
     let (sender, mut seen) = mpsc::channel(8);
     let stop = CancellationToken::new();
-    let served = tokio::spawn(webhook::serve(listener, move |got| sender.try_send(got).unwrap(), stop.clone()));
+    let served =
+        tokio::spawn(webhook::serve(listener, move |got| sender.try_send(got).unwrap(), stop.clone()));
 
     for (body, status) in [("{\"event\":\"opened\"}", 204), ("no JSON", 400)] {
         let stream = TcpStream::connect(address).await.unwrap();

@@ -46,10 +46,10 @@ impl AlertKind {
     #[must_use]
     pub fn is_over_in(self, state: State) -> bool {
         match self {
-            Self::SourceTranslated | Self::NodeUnhealthy | Self::PolicyDrift => state == State::Up,
+            Self::SourceTranslated | Self::NodeUnhealthy => state == State::Up,
             Self::Unreachable => matches!(state, State::Up | State::Degraded | State::Translated),
             Self::Degraded => matches!(state, State::Up | State::Translated | State::Down),
-            Self::NodeDown => matches!(state, State::Up | State::Unhealthy),
+            Self::NodeDown | Self::PolicyDrift => matches!(state, State::Up | State::Unhealthy),
         }
     }
 
@@ -153,8 +153,9 @@ pub struct Alert {
 
 /// The kind of alert that a transition opens, if any.
 ///
-/// `drift_everywhere` says whether the last poll of every node of the service hints at policy drift:
-/// then the nodes are not to blame, and one alert about the service takes the place of one per node.
+/// `drift_everywhere` says whether no other node's health check node port still answers for the service
+/// ([`Finding::contradicts_policy_drift`]): then the node is not to blame for its closed port, and one
+/// alert about the service takes the place of one per node.
 /// A node that never had an endpoint while it was watched raises nothing by having none.
 #[must_use]
 pub fn opened_by(
@@ -168,12 +169,10 @@ pub fn opened_by(
         State::Up | State::Unknown => None,
         State::Translated => Some(AlertKind::SourceTranslated),
         State::Degraded => Some(AlertKind::Degraded),
+        State::Down if finding == Finding::OtherService => Some(AlertKind::PolicyDrift),
+        State::Down if finding == Finding::PortClosed && drift_everywhere => Some(AlertKind::PolicyDrift),
         State::Down if on_node => Some(AlertKind::NodeDown),
         State::Down => Some(AlertKind::Unreachable),
-        State::Unhealthy if finding == Finding::OtherService => Some(AlertKind::PolicyDrift),
-        State::Unhealthy if finding.hints_at_policy_drift() && drift_everywhere => {
-            Some(AlertKind::PolicyDrift)
-        }
         State::Unhealthy if finding == Finding::NoEndpoints && transition.settled != Some(State::Up) => None,
         State::Unhealthy => Some(AlertKind::NodeUnhealthy),
     }
@@ -243,6 +242,9 @@ fn title(kind: AlertKind, probe: &Probe, finding: Finding) -> String {
             format!("{node} lost its last ready endpoint of {what}")
         }
         AlertKind::NodeUnhealthy => format!("{node} does not serve {what}"),
+        AlertKind::NodeDown if finding == Finding::PortClosed => {
+            format!("{node} refuses health checks of {what} at {target}")
+        }
         AlertKind::NodeDown => format!("{node} does not answer at {target}"),
         AlertKind::PolicyDrift => format!("{what} is no longer the Local service it is configured as"),
     }

@@ -21,9 +21,9 @@ words! {
         Degraded = "degraded",
         /// Clients' source addresses are lost although they ought to survive.
         Translated = "translated",
-        /// A node does not serve the service: no ready endpoint, or its health check port is not what it was.
+        /// A node says that it does not serve the service: no ready endpoint, or an unhealthy service proxy.
         Unhealthy = "unhealthy",
-        /// No answer.
+        /// No answer, or from a health check node port none about this service.
         Down = "down",
         /// Nothing can be said: not probed yet, or the agent cannot see.
         Unknown = "unknown",

@@ -43,11 +43,11 @@ words! {
 }
 
 impl Finding {
-    /// Whether a health check node port says that the service is no longer what it was configured as,
-    /// rather than anything about the node.
+    /// Whether a health check node port answers for the service as it does under Local: a port that is
+    /// closed elsewhere is then that node's own affair.
     #[must_use]
-    pub fn hints_at_policy_drift(self) -> bool {
-        matches!(self, Self::PortClosed | Self::OtherService)
+    pub fn contradicts_policy_drift(self) -> bool {
+        matches!(self, Self::Ready | Self::NoEndpoints | Self::ProxyUnhealthy)
     }
 }
 

@@ -11,7 +11,9 @@ use crate::{
 /// Judges one poll of a health check node port.
 ///
 /// The status code decides. A closed port, a silent node, a node without endpoints and an answer of
-/// another kind are four things and stay four.
+/// another kind are four things and stay four. The state is *down* where the port tells nothing about the
+/// service on this node, be it silent, closed or somebody else's; *unhealthy* where it says that the node
+/// does not serve it.
 #[must_use]
 pub fn node_health(probe: &Probe, health: &NodeHealth) -> Verdict {
     let (service, node) = match &probe.subject {
@@ -29,7 +31,7 @@ pub fn node_health(probe: &Probe, health: &NodeHealth) -> Verdict {
             let reason = format!(
                 "{target} on {node} answers for {other}, not for {service}: the health check node port was given to another service."
             );
-            let mut verdict = Verdict::new(Finding::OtherService, State::Unhealthy, reason);
+            let mut verdict = Verdict::new(Finding::OtherService, State::Down, reason);
             verdict.remedy = Some(port_question(namespace, name));
             verdict
         }
@@ -71,7 +73,7 @@ pub fn node_health(probe: &Probe, health: &NodeHealth) -> Verdict {
             let reason = format!(
                 "{target} on {node} is closed: the service's policy is no longer Local, its port changed, or kube-proxy on {node} is not running."
             );
-            let mut verdict = Verdict::new(Finding::PortClosed, State::Unhealthy, reason);
+            let mut verdict = Verdict::new(Finding::PortClosed, State::Down, reason);
             verdict.remedy = Some(port_question(namespace, name));
             verdict
         }
