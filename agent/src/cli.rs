@@ -77,7 +77,7 @@ pub fn main() -> ExitCode {
     let cli = Cli::parse();
     // Commands that print a result keep quiet about what they do; the long-running ones tell.
     let talkative = matches!(cli.command, Command::Run(_) | Command::Echo(_));
-    logging::start(cli.log_format, if talkative { "info,hickory_resolver=warn" } else { "warn" });
+    logging::start(cli.log_format, if talkative { "info,hickory_resolver=warn" } else { "error" });
     // reqwest and tokio-rustls take the one that the process has installed.
     let _ = rustls::crypto::ring::default_provider().install_default();
     match cli.command {

@@ -69,7 +69,7 @@ pub(crate) fn overview(pipeline: &Pipeline) -> Overview {
             State::Up => &mut summary.up,
             State::Degraded => &mut summary.degraded,
             State::Translated => &mut summary.translated,
-            State::Unhealthy => &mut summary.unhealthy,
+            State::Idle => &mut summary.idle,
             State::Down => &mut summary.down,
             State::Unknown => &mut summary.unknown,
         };
@@ -186,15 +186,10 @@ fn notices(pipeline: &Pipeline) -> Vec<String> {
 fn service(pipeline: &Pipeline, planned: &PlannedService) -> ServiceView {
     let vips: Vec<ProbeView> = planned.vips.iter().filter_map(|name| probe(pipeline, name)).collect();
     let nodes: Vec<NodeHealthView> = planned.nodes.iter().filter_map(|name| node(pipeline, name)).collect();
-    // What clients feel is what the VIPs say; nodes add to it only by an alert of their own.
-    let alerted = nodes.iter().filter(|node| {
-        let mine = |alert: &Alert| {
-            alert.key.subject == node.probe
-                || (alert.key.kind.is_about_service() && alert.key.subject == planned.name)
-        };
-        pipeline.alerts.iter().any(mine)
-    });
-    let states = vips.iter().map(|vip| vip.state).chain(alerted.map(|node| node.state));
+    // What clients feel is what the VIPs say; an alert about a node makes the service degraded at least.
+    let mine = |alert: &Alert| alert.service.as_deref() == Some(&planned.name);
+    let alerted = pipeline.alerts.iter().any(mine).then_some(api::State::Degraded);
+    let states = vips.iter().map(|vip| vip.state).chain(alerted);
     ServiceView {
         name: planned.name.clone(),
         external_traffic_policy: match planned.policy {
@@ -211,9 +206,9 @@ fn service(pipeline: &Pipeline, planned: &PlannedService) -> ServiceView {
 /// Which state speaks for a service when its probes disagree.
 fn weight(state: api::State) -> u8 {
     match state {
-        api::State::Up => 0,
-        api::State::Unknown => 1,
-        api::State::Unhealthy => 2,
+        api::State::Idle => 0,
+        api::State::Up => 1,
+        api::State::Unknown => 2,
         api::State::Degraded => 3,
         api::State::Translated => 4,
         api::State::Down => 5,
@@ -345,7 +340,7 @@ fn state(state: State) -> api::State {
         State::Up => api::State::Up,
         State::Degraded => api::State::Degraded,
         State::Translated => api::State::Translated,
-        State::Unhealthy => api::State::Unhealthy,
+        State::Idle => api::State::Idle,
         State::Down => api::State::Down,
         State::Unknown => api::State::Unknown,
     }

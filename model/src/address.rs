@@ -84,9 +84,9 @@ impl fmt::Display for AddressClass {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Node { node } => write!(f, "address of {node}"),
-            Self::Bridge { node, cidr } => write!(f, "pod bridge of {node} ({cidr})"),
-            Self::PodNetwork { node: Some(node), cidr } => write!(f, "pod network of {node} ({cidr})"),
-            Self::PodNetwork { node: None, cidr } => write!(f, "pod network ({cidr})"),
+            Self::Bridge { node, cidr } => write!(f, "pod bridge of {node} in {cidr}"),
+            Self::PodNetwork { node: Some(node), cidr } => write!(f, "pod network of {node} in {cidr}"),
+            Self::PodNetwork { node: None, cidr } => write!(f, "pod network in {cidr}"),
             Self::Vip => f.write_str("a VIP"),
             Self::Loopback => f.write_str("loopback address"),
             Self::Private => f.write_str("private address outside the configured cluster"),
@@ -170,9 +170,9 @@ mod tests {
         for (address, words) in [
             ("192.0.2.11", "address of node-1"),
             ("::ffff:192.0.2.11", "address of node-1"),
-            ("10.244.1.1", "pod bridge of node-1 (10.244.1.0/24)"),
-            ("10.244.1.7", "pod network of node-1 (10.244.1.0/24)"),
-            ("10.244.9.7", "pod network (10.244.0.0/16)"),
+            ("10.244.1.1", "pod bridge of node-1 in 10.244.1.0/24"),
+            ("10.244.1.7", "pod network of node-1 in 10.244.1.0/24"),
+            ("10.244.9.7", "pod network in 10.244.0.0/16"),
             ("192.0.2.201", "a VIP"),
             ("127.0.0.1", "loopback address"),
             ("::1", "loopback address"),

@@ -23,9 +23,9 @@ words! {
         Unreachable = "unreachable",
         /// Part of the connections fail.
         Degraded = "degraded",
-        /// A node stopped serving a service.
+        /// A node lost its last ready endpoint of a service.
         NodeUnhealthy = "node_unhealthy",
-        /// A node does not answer.
+        /// A node does not answer health checks, or its service proxy says that it is unhealthy.
         NodeDown = "node_down",
         /// The service's policy or health check node port is not what it was configured as.
         PolicyDrift = "policy_drift",
@@ -49,7 +49,7 @@ impl AlertKind {
             Self::SourceTranslated | Self::NodeUnhealthy => state == State::Up,
             Self::Unreachable => matches!(state, State::Up | State::Degraded | State::Translated),
             Self::Degraded => matches!(state, State::Up | State::Translated | State::Down),
-            Self::NodeDown | Self::PolicyDrift => matches!(state, State::Up | State::Unhealthy),
+            Self::NodeDown | Self::PolicyDrift => matches!(state, State::Up | State::Idle),
         }
     }
 
@@ -173,8 +173,7 @@ pub fn opened_by(
         State::Down if finding == Finding::PortClosed && drift_everywhere => Some(AlertKind::PolicyDrift),
         State::Down if on_node => Some(AlertKind::NodeDown),
         State::Down => Some(AlertKind::Unreachable),
-        State::Unhealthy if finding == Finding::NoEndpoints && transition.settled != Some(State::Up) => None,
-        State::Unhealthy => Some(AlertKind::NodeUnhealthy),
+        State::Idle => (transition.settled == Some(State::Up)).then_some(AlertKind::NodeUnhealthy),
     }
 }
 
@@ -238,10 +237,10 @@ fn title(kind: AlertKind, probe: &Probe, finding: Finding) -> String {
         AlertKind::SourceTranslated => format!("{what} loses its clients' source addresses at {target}"),
         AlertKind::Unreachable => format!("{what} does not answer at {target}"),
         AlertKind::Degraded => format!("{what} answers only some connections at {target}"),
-        AlertKind::NodeUnhealthy if finding == Finding::NoEndpoints => {
-            format!("{node} lost its last ready endpoint of {what}")
+        AlertKind::NodeUnhealthy => format!("{node} lost its last ready endpoint of {what}"),
+        AlertKind::NodeDown if finding == Finding::ProxyUnhealthy => {
+            format!("the service proxy on {node} is unhealthy and does not serve {what}")
         }
-        AlertKind::NodeUnhealthy => format!("{node} does not serve {what}"),
         AlertKind::NodeDown if finding == Finding::PortClosed => {
             format!("{node} refuses health checks of {what} at {target}")
         }

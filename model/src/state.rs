@@ -21,8 +21,9 @@ words! {
         Degraded = "degraded",
         /// Clients' source addresses are lost although they ought to survive.
         Translated = "translated",
-        /// A node says that it does not serve the service: no ready endpoint, or an unhealthy service proxy.
-        Unhealthy = "unhealthy",
+        /// A node says that it has no ready endpoint of the service. Under Local that is where no pod runs,
+        /// and no fault by itself; only the change from *up* is told.
+        Idle = "idle",
         /// No answer, or from a health check node port none about this service.
         Down = "down",
         /// Nothing can be said: not probed yet, or the agent cannot see.
@@ -34,7 +35,7 @@ impl State {
     /// Whether something probed is not as expected.
     #[must_use]
     pub fn is_bad(self) -> bool {
-        !matches!(self, Self::Up | Self::Unknown)
+        !matches!(self, Self::Up | Self::Idle | Self::Unknown)
     }
 }
 
@@ -85,7 +86,7 @@ pub struct Machine {
     pub settled: Option<State>,
     /// What the last round that contradicts the state said, while a change is being counted.
     pub candidate: Option<State>,
-    /// Consecutive rounds that contradict the state: all bad, or all good.
+    /// Consecutive rounds that contradict the state: all good, or none of them.
     pub streak: u32,
     /// When the first of these was judged.
     pub began: Option<DateTime<Utc>>,
@@ -110,7 +111,7 @@ impl Default for Machine {
 impl Machine {
     /// Takes in what one round said.
     ///
-    /// The first good round ever counts at once; a bad one has to be confirmed even then, so
+    /// The first round ever counts at once unless it is bad; a bad one has to be confirmed even then, so
     /// that a start in the middle of a disturbance does not page. A change from one bad state to
     /// another has to be confirmed like any other. From *up*, bad rounds of different kinds count
     /// together: alternating faults must not hide each other; the last one names the state.
@@ -132,8 +133,9 @@ impl Machine {
             self.began = None;
             return None;
         }
-        let same_kind = self.candidate.is_some_and(|candidate| {
-            if self.state.is_bad() { candidate == observed } else { candidate.is_bad() == observed.is_bad() }
+        let same_kind = self.candidate.is_some_and(|candidate| match self.state {
+            State::Up | State::Unknown => (candidate == State::Up) == (observed == State::Up),
+            _ => candidate == observed,
         });
         if !same_kind {
             self.streak = 0;
@@ -148,8 +150,9 @@ impl Machine {
     #[must_use]
     pub fn needed(&self, to: State, thresholds: Thresholds) -> u32 {
         match to {
-            State::Up if self.since.is_none() => 1,
+            State::Up | State::Idle if self.since.is_none() => 1,
             State::Up => thresholds.resolve_after,
+            State::Idle if self.state == State::Down => thresholds.resolve_after,
             _ => thresholds.alert_after,
         }
     }
@@ -230,7 +233,7 @@ mod tests {
                 if let Some(transition) = machine.step(*round, DateTime::UNIX_EPOCH, TWO) {
                     prop_assert_eq!(transition.to, *round);
                     prop_assert_ne!(transition.from, transition.to);
-                    if transition.to != State::Up {
+                    if transition.to.is_bad() {
                         prop_assert!(i >= 1, "one round is not enough");
                     }
                 }

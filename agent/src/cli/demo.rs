@@ -9,6 +9,7 @@ use vipwatch_lab::{
     loopback::{LoopbackCluster, LoopbackPlan},
     script, webhook,
 };
+use vipwatch_model::{alert::Event, notification::Notification};
 
 use crate::{app, exit};
 
@@ -75,7 +76,9 @@ impl Demo {
         });
         let end = shutdown.clone();
         beside.spawn(async move {
-            if let Err(error) = webhook::serve(receiver, |delivery| webhook::print(&delivery), end).await {
+            if let Err(error) =
+                webhook::serve(receiver, |delivery| super::print(&told(delivery.body)), end).await
+            {
                 tracing::error!(%error, "failed to serve the demo's webhook receiver");
             }
         });
@@ -84,6 +87,22 @@ impl Demo {
         beside.join_all().await;
         code
     }
+}
+
+/// What the demo's webhook receiver got, as a short block of text.
+fn told(document: serde_json::Value) -> String {
+    let Ok(notification) = serde_json::from_value::<Notification>(document) else {
+        return "          webhook  a document of another kind than this vipwatch sends\n".to_owned();
+    };
+    let alert = &notification.alert;
+    let (at, what, reason) = match (&notification.resolution, notification.event) {
+        (Some(resolution), Event::Resolved) => (resolution.at, "RESOLVED", &resolution.reason),
+        _ => (alert.opened_at, "OPENED", &alert.reason),
+    };
+    let head = format!("{} webhook  {what} {}: {}\n", at.format("%H:%M:%SZ"), alert.severity, alert.title);
+    let text = format!("{head}                   {reason}\n");
+    // Anybody on this host can send to the receiver; nobody is to drive the terminal.
+    text.chars().filter(|c| !c.is_control() || *c == '\n').collect()
 }
 
 /// A copy of the sample in a directory of its own, where the database goes as well; gone at the end.

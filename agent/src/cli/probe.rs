@@ -74,14 +74,8 @@ impl Probe {
     }
 }
 
-/// A node without endpoints is nothing unexpected by itself: only its change is, and one round sees none.
-fn is_unexpected(planned: &Planned, verdict: &Verdict) -> bool {
-    let idle = verdict.finding == vipwatch_model::verdict::Finding::NoEndpoints;
-    verdict.state.is_bad() && !(idle && planned.probe.subject.node().is_some())
-}
-
 fn code(verdicts: &[(&Planned, Verdict)]) -> ExitCode {
-    if verdicts.iter().any(|(planned, verdict)| is_unexpected(planned, verdict)) {
+    if verdicts.iter().any(|(_, verdict)| verdict.state.is_bad()) {
         exit::NOT_AS_EXPECTED.into()
     } else if verdicts.iter().any(|(_, verdict)| verdict.state == State::Unknown) {
         exit::INCONCLUSIVE.into()
@@ -113,12 +107,12 @@ fn table(verdicts: &[(&Planned, Verdict)]) -> String {
     for (planned, verdict) in verdicts {
         let color = match verdict.state {
             State::Up => Color::Green,
-            State::Unknown => Color::DarkGrey,
-            State::Unhealthy | State::Degraded => Color::Yellow,
+            State::Idle | State::Unknown => Color::DarkGrey,
+            State::Degraded => Color::Yellow,
             State::Translated | State::Down => Color::Red,
         };
         let why = match &verdict.remedy {
-            Some(remedy) if is_unexpected(planned, verdict) => format!("{}\n→ {remedy}", verdict.reason),
+            Some(remedy) if verdict.state.is_bad() => format!("{}\n→ {remedy}", verdict.reason),
             _ => verdict.reason.clone(),
         };
         table.add_row([

@@ -11,9 +11,9 @@ use crate::{
 /// Judges one poll of a health check node port.
 ///
 /// The status code decides. A closed port, a silent node, a node without endpoints and an answer of
-/// another kind are four things and stay four. The state is *down* where the port tells nothing about the
-/// service on this node, be it silent, closed or somebody else's; *unhealthy* where it says that the node
-/// does not serve it.
+/// another kind are four things and stay four. The state is *down* where the port does not speak for the
+/// service as it should: silent, closed, somebody else's, or with an unhealthy proxy behind it; *idle*
+/// where it says that the node has no ready endpoint.
 #[must_use]
 pub fn node_health(probe: &Probe, health: &NodeHealth) -> Verdict {
     let (service, node) = match &probe.subject {
@@ -47,7 +47,7 @@ pub fn node_health(probe: &Probe, health: &NodeHealth) -> Verdict {
             let reason = format!(
                 "The service proxy on {node} says that it is unhealthy itself, so {node} takes no traffic for {service}."
             );
-            let mut verdict = Verdict::new(Finding::ProxyUnhealthy, State::Unhealthy, reason);
+            let mut verdict = Verdict::new(Finding::ProxyUnhealthy, State::Down, reason);
             verdict.remedy = Some(format!(
                 "Look at kube-proxy on {node}: `kubectl -n kube-system get pods -o wide --field-selector spec.nodeName={node}`"
             ));
@@ -55,7 +55,7 @@ pub fn node_health(probe: &Probe, health: &NodeHealth) -> Verdict {
         }
         (HealthAnswer::NotReady(_), None) => {
             let reason = format!("{node} has no ready endpoint of {service} (HTTP 503).");
-            let mut verdict = Verdict::new(Finding::NoEndpoints, State::Unhealthy, reason);
+            let mut verdict = Verdict::new(Finding::NoEndpoints, State::Idle, reason);
             verdict.remedy = Some(format!(
                 "See where the endpoints are: `kubectl -n {namespace} get endpointslices -l kubernetes.io/service-name={name} -o wide`"
             ));

@@ -14,8 +14,8 @@ pub struct Summary {
     pub degraded: u32,
     /// Answering, but losing the client's address.
     pub translated: u32,
-    /// Nodes without an endpoint or with an unhealthy proxy.
-    pub unhealthy: u32,
+    /// Nodes without a ready endpoint of a service: no fault by itself.
+    pub idle: u32,
     /// Not answering.
     pub down: u32,
     /// Not known.

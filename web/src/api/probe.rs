@@ -16,8 +16,8 @@ pub enum State {
     Degraded,
     /// It answers, but the client's address is lost on the way.
     Translated,
-    /// A node says that it has no endpoint or that its proxy is unhealthy.
-    Unhealthy,
+    /// A node that has no ready endpoint of a service: no fault by itself.
+    Idle,
     /// It does not answer.
     Down,
     /// The agent cannot tell: no round yet, or a fault of the agent itself.

@@ -433,7 +433,7 @@ export interface components {
          * @description What a probed thing is, after hysteresis.
          * @enum {string}
          */
-        State: "up" | "degraded" | "translated" | "unhealthy" | "down" | "unknown";
+        State: "up" | "degraded" | "translated" | "idle" | "down" | "unknown";
         /** @description The store behind history and alerts. */
         StoreView: {
             /**
@@ -465,14 +465,14 @@ export interface components {
             down: number;
             /**
              * Format: int32
+             * @description Nodes without a ready endpoint of a service: no fault by itself.
+             */
+            idle: number;
+            /**
+             * Format: int32
              * @description Answering, but losing the client's address.
              */
             translated: number;
-            /**
-             * Format: int32
-             * @description Nodes without an endpoint or with an unhealthy proxy.
-             */
-            unhealthy: number;
             /**
              * Format: int32
              * @description Not known.

@@ -10,10 +10,9 @@ export interface Headline {
 }
 
 /** How "1 service ..." and "2 services ..." go on. */
-const VERBS: Record<Exclude<State, "up">, readonly [one: string, many: string]> = {
+const VERBS: Record<Exclude<State, "up" | "idle">, readonly [one: string, many: string]> = {
   down: ["is down", "are down"],
   translated: ["loses client addresses", "lose client addresses"],
-  unhealthy: ["has unhealthy nodes", "have unhealthy nodes"],
   degraded: ["is degraded", "are degraded"],
   unknown: ["cannot be judged", "cannot be judged"],
 };
@@ -55,7 +54,7 @@ interface Phrase {
 function phrases(views: readonly { state: State }[], noun: string): Phrase[] {
   return STATES.flatMap((state) => {
     const n = views.filter((view) => view.state === state).length;
-    if (n === 0 || state === "up") return [];
+    if (n === 0 || state === "up" || state === "idle") return [];
     const [one, many] = VERBS[state];
     return [{ state, count: n, noun, verb: n === 1 ? one : many }];
   });

@@ -9,7 +9,7 @@ export interface Filter {
 
 /** Something that wants attention, or may soon. */
 export function isProblem(view: { state: State }): boolean {
-  return view.state !== "up";
+  return view.state !== "up" && view.state !== "idle";
 }
 
 function isUneasy(probe: ProbeView): boolean {

@@ -65,7 +65,7 @@ export function overview(services: ServiceView[], probes: ProbeView[] = []): Ove
       egress: [],
       notices: [],
     },
-    summary: { up: services.length, degraded: 0, translated: 0, unhealthy: 0, down: 0, unknown: 0 },
+    summary: { up: services.length, degraded: 0, translated: 0, idle: 0, down: 0, unknown: 0 },
     services,
     probes,
     alerts: [],

@@ -5,9 +5,9 @@ import type { DeliveryView, Pending, State } from "./overview";
 export const STATES: readonly State[] = [
   "down",
   "translated",
-  "unhealthy",
   "degraded",
   "unknown",
+  "idle",
   "up",
 ];
 
@@ -15,7 +15,7 @@ const STATE_WORDS: Record<State, string> = {
   up: "Up",
   degraded: "Degraded",
   translated: "Translated",
-  unhealthy: "Unhealthy",
+  idle: "Idle",
   down: "Down",
   unknown: "Unknown",
 };

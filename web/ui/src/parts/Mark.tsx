@@ -22,10 +22,10 @@ const SHAPES: Record<State, ComponentChildren> = {
       <path class="sign" d="M4.9 6.7h6L9.3 5.1M11.1 9.3h-6l1.6 1.6" />
     </>
   ),
-  unhealthy: (
+  idle: (
     <>
-      <path class="body" d="M4.4 1.2h7.2L15.2 8l-3.6 6.8H4.4L.8 8z" />
-      <path class="sign" d="M4.9 8h6.2" />
+      <circle class="hollow" cx="8" cy="8" r="6.4" />
+      <path class="sign" d="M5.2 8h5.6" />
     </>
   ),
   down: (

@@ -1,7 +1,7 @@
 /** Nodes by services: what each node's health check port says. */
 import { useState } from "preact/hooks";
 import { type Grid, grid, move } from "../node-grid";
-import type { NodeHealthView, ServiceView } from "../overview";
+import type { AlertView, NodeHealthView, ServiceView } from "../overview";
 import { findingWords, stateWord } from "../words";
 import { Ago } from "./Ago";
 import { History } from "./History";
@@ -10,12 +10,18 @@ import { Mark, StateWord } from "./Mark";
 /** More columns than this are shown on demand. */
 const COLUMNS = 16;
 
-export function Nodes({ services }: { services: readonly ServiceView[] }) {
+interface NodesProps {
+  services: readonly ServiceView[];
+  alerts: readonly AlertView[];
+}
+
+export function Nodes({ services, alerts }: NodesProps) {
   const [isWhole, setWhole] = useState(false);
   const [chosen, setChosen] = useState<string | null>(null);
   const all = grid(services);
   if (all.nodes.length === 0) return null;
   const shown: Grid = isWhole ? all : { ...all, services: all.services.slice(0, COLUMNS) };
+  const alerted = new Set(alerts.filter((alert) => alert.node).map((alert) => alert.probe));
   const cell = all.services.flatMap((service) => service.nodes).find((one) => one.probe === chosen);
   return (
     <section class="panel nodes" aria-labelledby="nodes">
@@ -29,7 +35,7 @@ export function Nodes({ services }: { services: readonly ServiceView[] }) {
         )}
       </div>
       <div class="matrix">
-        <Matrix shown={shown} chosen={chosen} choose={setChosen} />
+        <Matrix shown={shown} alerted={alerted} chosen={chosen} choose={setChosen} />
         <div class="cell-details">
           {cell && <CellDetails node={cell} />}
           <p class="reason" role="status">
@@ -43,11 +49,13 @@ export function Nodes({ services }: { services: readonly ServiceView[] }) {
 
 interface MatrixProps {
   shown: Grid;
+  /** The probes that an open alert about a node is about. */
+  alerted: ReadonlySet<string>;
   chosen: string | null;
   choose: (probe: string | null) => void;
 }
 
-function Matrix({ shown, chosen, choose }: MatrixProps) {
+function Matrix({ shown, alerted, chosen, choose }: MatrixProps) {
   const [focus, setFocus] = useState<readonly [row: number, column: number]>([0, 0]);
   const onKeyDown = (event: KeyboardEvent) => {
     const to = move(focus, event.key, shown.nodes.length, shown.services.length);
@@ -86,6 +94,7 @@ function Matrix({ shown, chosen, choose }: MatrixProps) {
                       at={`${row},${column}`}
                       label={`${name}, ${service.name}`}
                       tabIndex={isFocus ? 0 : -1}
+                      isAlerted={node !== undefined && alerted.has(node.probe)}
                       isChosen={node !== undefined && node.probe === chosen}
                       onClick={() => {
                         setFocus([row, column]);
@@ -108,16 +117,18 @@ interface CellProps {
   at: string;
   label: string;
   tabIndex: number;
+  isAlerted: boolean;
   isChosen: boolean;
   onClick: () => void;
 }
 
-function Cell({ node, at, label, tabIndex, isChosen, onClick }: CellProps) {
-  const words = node ? `${stateWord(node.state)}, ${ready(node)}` : "not asked";
+function Cell({ node, at, label, tabIndex, isAlerted, isChosen, onClick }: CellProps) {
+  const told = node ? `${stateWord(node.state)}, ${ready(node)}` : "not asked";
+  const words = isAlerted ? `${told}, alert open` : told;
   return (
     <button
       type="button"
-      class={`cell ${node?.state ?? "absent"} ${isReady(node) ? "" : "zero"}`}
+      class={`cell ${node?.state ?? "absent"} ${isAlerted ? "alerted" : ""}`}
       data-cell={at}
       tabIndex={tabIndex}
       aria-label={`${label}: ${words}`}
@@ -135,10 +146,6 @@ function Cell({ node, at, label, tabIndex, isChosen, onClick }: CellProps) {
       )}
     </button>
   );
-}
-
-function isReady(node: NodeHealthView | undefined): boolean {
-  return (node?.local_endpoints ?? 0) > 0;
 }
 
 function ready({ local_endpoints: endpoints, finding }: NodeHealthView): string {

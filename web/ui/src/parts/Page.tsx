@@ -47,7 +47,7 @@ function Content({ data }: { data: Overview }) {
         <FilterBar />
         <Services shown={services} total={data.services.length} />
         <StandAlone shown={probes} total={data.probes.length} />
-        <Nodes services={services} />
+        <Nodes services={services} alerts={data.alerts} />
       </div>
       <div class="side-by-side">
         <Transitions
