@@ -1,3 +1,4 @@
 //! The integration tests of `vipwatch-model`: scenarios that read as a specification.
 
 mod scenarios;
+mod webhook_document;

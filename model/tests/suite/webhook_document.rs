@@ -1,0 +1,90 @@
+//! The examples in `docs/webhook.md` are what the code writes.
+
+use std::path::Path;
+
+use chrono::{DateTime, Utc};
+use vipwatch_model::{
+    address::{AddressBook, Node},
+    alert::{Alert, AlertKind},
+    egress::Egress,
+    flow::{Flow, Outcome, Phases, SourceReport},
+    judge,
+    notification::{Notification, Resolution},
+    probe::{Expectation, Probe, ProbeName, Subject, TrafficPolicy},
+    state::{State, Thresholds, Transition},
+    verdict::Verdict,
+};
+
+fn at(text: &str) -> DateTime<Utc> {
+    text.parse().unwrap()
+}
+
+fn probe() -> Probe {
+    Probe {
+        name: ProbeName::of_vip("default/echo-server", "192.0.2.201".parse().unwrap()),
+        subject: Subject::Vip {
+            service: "default/echo-server".into(),
+            policy: TrafficPolicy::Local,
+            address: "192.0.2.201:80".parse().unwrap(),
+        },
+        expectation: Expectation::Preserved,
+        thresholds: Thresholds { alert_after: 2, resolve_after: 2 },
+    }
+}
+
+fn verdict(source: &str) -> Verdict {
+    let book = AddressBook {
+        nodes: vec![Node {
+            name: "node-1".into(),
+            addresses: vec!["192.0.2.11".parse().unwrap()],
+            pod_cidr: Some("10.244.1.0/24".parse().unwrap()),
+        }],
+        ..AddressBook::default()
+    };
+    let flow = Flow {
+        local: Some("203.0.113.50:40000".parse().unwrap()),
+        remote: Some("192.0.2.201:80".parse().unwrap()),
+        phases: Phases::default(),
+        outcome: Outcome::Echoed(SourceReport {
+            address: source.parse().unwrap(),
+            port: Some(2311),
+            node: Some("node-1".into()),
+            pod: Some("echo-server-5f7c9".into()),
+        }),
+    };
+    judge::source(
+        &probe(),
+        &[flow.clone(), flow.clone(), flow.clone(), flow],
+        &Egress { socket: true, fixed: vec![] },
+        &book,
+    )
+}
+
+#[test]
+fn the_examples_are_what_the_code_writes() {
+    let transition = Transition {
+        from: State::Up,
+        to: State::Translated,
+        at: at("2026-11-23T03:14:25Z"),
+        began: at("2026-11-23T03:14:15Z"),
+        settled: Some(State::Up),
+    };
+    let id = "01a20614-ac08-7098-b455-c6cdc68d2f3c".to_owned();
+    let alert = Alert::open(id, AlertKind::SourceTranslated, &probe(), &verdict("10.244.1.1"), &transition);
+    let page = "http://192.0.2.9:9180/";
+    let opened = Notification::opened(alert.clone(), "office-fra", page);
+    let resolution = Resolution::by(&alert, &verdict("203.0.113.50"), at("2026-11-23T03:31:05Z"));
+    let resolved = Notification::resolved(alert, resolution, "office-fra", page);
+
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/webhook.md");
+    let doc = std::fs::read_to_string(path).unwrap();
+    for notification in [opened, resolved] {
+        let example = serde_json::to_string_pretty(&notification).unwrap();
+        assert!(
+            doc.contains(&example),
+            "docs/webhook.md lacks this example as it is written now:\n{example}"
+        );
+        let back: Notification = serde_json::from_str(&example).unwrap();
+        assert_eq!(back, notification);
+    }
+}
