@@ -27,7 +27,8 @@ use crate::{
     config::{self, Config},
     exit,
     heartbeat::Heartbeat,
-    lifecycle, outbox,
+    lifecycle::{self, Signals},
+    outbox,
     pipeline::{self, Pipeline},
     plan::Plan,
     prober::Prober,
@@ -57,7 +58,7 @@ pub async fn run(path: PathBuf, config: Config, shutdown: CancellationToken) -> 
     let agent = match Agent::start(path, &config, listener, &shutdown).await {
         Ok(agent) => agent,
         Err(error) => {
-            tracing::error!(%error, "failed to start the store's thread");
+            tracing::error!(%error, "failed to start");
             return exit::INTERNAL.into();
         }
     };
@@ -69,7 +70,7 @@ struct Agent {
     /// The loops that everything depends on: the end of one before its time ends the process.
     core: JoinSet<&'static str>,
     store: Arc<Store>,
-    outbox: CancellationToken,
+    signals: Signals,
     heartbeats: Vec<(&'static str, Heartbeat)>,
 }
 
@@ -80,6 +81,7 @@ impl Agent {
         listener: TcpListener,
         shutdown: &CancellationToken,
     ) -> std::io::Result<Self> {
+        let signals = Signals::catch()?;
         let clock = Clock::system();
         let plan = Arc::new(Plan::new(config));
         let (deliveries_in, deliveries) = mpsc::channel(256);
@@ -92,7 +94,12 @@ impl Agent {
 
         let options =
             store::Options { path: config.agent.database.clone(), keep: config.agent.keep, buffer: BUFFER };
-        let outlets = store::Outlets { deliveries: deliveries_in, restored: restored_in };
+        let store_beat = Heartbeat::default();
+        let outlets = store::Outlets {
+            deliveries: deliveries_in,
+            restored: restored_in,
+            heartbeat: store_beat.clone(),
+        };
         let store = Arc::new(Store::start(options, clock.clone(), outlets)?);
 
         let mut core = JoinSet::new();
@@ -116,9 +123,14 @@ impl Agent {
             receivers: statuses,
             heartbeat: pipeline_beat.clone(),
         };
+        // The outbox outlasts the pipeline, however that ends, so that what the last rounds want told is written.
+        let outbox_end = outbox_end.drop_guard();
         let pipeline = Pipeline::new(parts, Arc::clone(&plan), remembered);
         let (overview_in, overview) = watch::channel(pipeline.overview());
-        core.spawn(named("pipeline", pipeline.run(overview_in, rounds, pipeline_commands, restored)));
+        core.spawn(named("pipeline", async move {
+            pipeline.run(overview_in, rounds, pipeline_commands, restored).await;
+            drop(outbox_end);
+        }));
 
         let parts = scheduler::Parts {
             prober: Arc::new(Prober::new(config.agent.max_flows)),
@@ -130,7 +142,9 @@ impl Agent {
         core.spawn(named("scheduler", scheduler::run(parts, shutdown.clone())));
 
         let heartbeats = vec![("scheduler", scheduler_beat), ("pipeline", pipeline_beat)];
-        let status = AgentStatus { overview, store: Arc::clone(&store), heartbeats: heartbeats.clone() };
+        // A disk that hangs makes the agent not ready, but starting it anew would not mend the disk.
+        let signs = heartbeats.iter().cloned().chain([("store", store_beat)]).collect();
+        let status = AgentStatus { overview, store: Arc::clone(&store), heartbeats: signs };
         let page = vipwatch_web::serve(listener, Arc::new(status), shutdown.clone());
         core.spawn(named("page", async {
             if let Err(error) = page.await {
@@ -140,6 +154,7 @@ impl Agent {
 
         let reloader = reload::Reloader {
             path,
+            hangup: lifecycle::hangup()?,
             started_with: config.agent.clone(),
             clock,
             scheduler: plans_in,
@@ -148,11 +163,14 @@ impl Agent {
         };
         reloader.first(&plan).await;
         core.spawn(named("reload", reloader.run(shutdown.clone())));
+        if let Some(warning) = plan.overload(config.agent.max_flows) {
+            tracing::warn!("{warning}");
+        }
         tracing::info!(
             vantage = %config.agent.vantage, page = %config.agent.page_url, probes = plan.probes.len(),
             "vipwatch watches"
         );
-        Ok(Self { core, store, outbox: outbox_end, heartbeats })
+        Ok(Self { core, store, signals, heartbeats })
     }
 
     async fn until_the_end(mut self, grace: Duration, shutdown: CancellationToken) -> ExitCode {
@@ -160,8 +178,12 @@ impl Agent {
         let watchdog = lifecycle::Watchdog::ready(self.heartbeats.clone());
         tokio::select! {
             () = shutdown.cancelled() => {}
-            () = lifecycle::terminated() => tracing::info!("ending: rounds in flight finish, the database is closed"),
+            () = self.signals.terminated() => tracing::info!("ending: rounds in flight finish, the database is closed"),
             () = watchdog.run() => {}
+            () = self.store.ended() => {
+                tracing::error!("the store's thread ended before its time; the agent ends, to be started anew");
+                code = exit::INTERNAL.into();
+            }
             ended = self.core.join_next() => {
                 let name = ended.and_then(Result::ok).unwrap_or("a core loop");
                 tracing::error!(%name, "a core loop ended before its time; the agent ends, to be started anew");
@@ -171,12 +193,7 @@ impl Agent {
         lifecycle::stopping();
         shutdown.cancel();
         let end = async {
-            // The outbox must outlast the pipeline, so that what the last rounds want told is written down.
-            while let Some(ended) = self.core.join_next().await {
-                if ended.is_ok_and(|name| name == "pipeline") {
-                    self.outbox.cancel();
-                }
-            }
+            while self.core.join_next().await.is_some() {}
             let store = Arc::clone(&self.store);
             tokio::task::spawn_blocking(move || store.close()).await.ok();
         };
@@ -185,7 +202,7 @@ impl Agent {
                 tracing::error!(?grace, "failed to end within agent.grace; what was not done is left");
                 code = exit::INTERNAL.into();
             },
-            () = lifecycle::terminated() => {
+            () = self.signals.terminated() => {
                 tracing::warn!("a second signal: ending at once");
                 code = exit::INTERRUPTED.into();
             }

@@ -3,21 +3,40 @@
 use std::time::Duration;
 
 use sd_notify::NotifyState;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::{heartbeat::Heartbeat, status::SILENCE};
 
-/// Waits for SIGTERM or SIGINT.
-pub async fn terminated() {
-    let (Ok(mut term), Ok(mut int)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
-    else {
-        tracing::error!("failed to wait for signals");
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = term.recv() => {}
-        _ = int.recv() => {}
+/// The signals that end the agent. Caught from the start, so that none of them kills it before it is ready.
+pub struct Signals {
+    term: Signal,
+    int: Signal,
+}
+
+impl Signals {
+    /// Catches SIGTERM and SIGINT.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn catch() -> std::io::Result<Self> {
+        Ok(Self { term: signal(SignalKind::terminate())?, int: signal(SignalKind::interrupt())? })
     }
+
+    /// Waits for one of them.
+    pub async fn terminated(&mut self) {
+        tokio::select! {
+            _ = self.term.recv() => {}
+            _ = self.int.recv() => {}
+        }
+    }
+}
+
+/// Catches SIGHUP, which asks for a reload.
+///
+/// # Errors
+/// When the system refuses.
+pub fn hangup() -> std::io::Result<Signal> {
+    signal(SignalKind::hangup())
 }
 
 /// Tells systemd that the agent is ending.

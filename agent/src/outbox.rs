@@ -72,7 +72,14 @@ pub async fn run(
     shutdown: CancellationToken,
 ) {
     let statuses = Arc::new(statuses);
-    let mut lanes = Lanes { store, clock, statuses, lanes: HashMap::new(), tasks: JoinSet::new() };
+    let mut lanes = Lanes {
+        store,
+        clock,
+        statuses,
+        lanes: HashMap::new(),
+        parked: HashMap::new(),
+        tasks: JoinSet::new(),
+    };
     // Deliveries that were remembered before the receivers are known wait for them.
     let mut known = false;
     let mut early = Vec::new();
@@ -80,7 +87,7 @@ pub async fn run(
         tokio::select! {
             () = shutdown.cancelled() => break,
             Some(Command::Receivers(receivers)) = commands.recv() => {
-                lanes.set(receivers, &shutdown);
+                lanes.set(receivers, &shutdown).await;
                 known = true;
                 for delivery in early.drain(..) {
                     lanes.deliver(delivery).await;
@@ -90,8 +97,10 @@ pub async fn run(
                 if known { lanes.deliver(delivery).await } else { early.push(delivery) }
             }
             Some(ended) = lanes.tasks.join_next() => {
-                if let Err(error) = ended && error.is_panic() {
-                    tracing::error!("a receiver's task panicked; its deliveries go on after a restart");
+                match ended {
+                    Ok((name, left)) => lanes.take_back(name, left).await,
+                    // The panic itself has been logged by the panic hook.
+                    Err(_) => tracing::error!("a receiver's lane failed; its deliveries go on after a restart"),
                 }
             }
         }
@@ -105,7 +114,9 @@ struct Lanes {
     clock: Clock,
     statuses: Arc<watch::Sender<HashMap<String, ReceiverStatus>>>,
     lanes: HashMap<String, Door>,
-    tasks: JoinSet<()>,
+    /// What was still to be delivered to receivers that are no longer configured. They may come back.
+    parked: HashMap<String, Vec<Delivery>>,
+    tasks: JoinSet<(String, Vec<Delivery>)>,
 }
 
 /// The way into a lane.
@@ -116,7 +127,7 @@ struct Door {
 }
 
 impl Lanes {
-    fn set(&mut self, receivers: Vec<config::Receiver>, shutdown: &CancellationToken) {
+    async fn set(&mut self, receivers: Vec<config::Receiver>, shutdown: &CancellationToken) {
         self.lanes.retain(|name, lane| {
             let stays = receivers.iter().any(|receiver| receiver.name == *name);
             if !stays {
@@ -150,7 +161,22 @@ impl Lanes {
                 Arc::clone(&self.statuses),
             );
             self.tasks.spawn(task.run(queued, stop.clone()));
-            self.lanes.insert(name, Door { config, queue, stop });
+            self.lanes.insert(name.clone(), Door { config, queue, stop });
+            for delivery in self.parked.remove(&name).unwrap_or_default() {
+                self.deliver(delivery).await;
+            }
+        }
+    }
+
+    /// A lane has ended: its receiver was taken out, or everything ends.
+    async fn take_back(&mut self, name: String, left: Vec<Delivery>) {
+        if self.lanes.contains_key(&name) {
+            for delivery in left {
+                self.deliver(delivery).await;
+            }
+        } else if !left.is_empty() {
+            tracing::warn!(receiver = %name, deliveries = left.len(), "a receiver was taken out while deliveries wait for it");
+            self.parked.entry(name).or_default().extend(left);
         }
     }
 

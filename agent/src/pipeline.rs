@@ -1,10 +1,9 @@
 //! From rounds to consequences: judges each round, moves the probe's state machine, opens and resolves
 //! alerts, hands everything to the store, and keeps the picture that the page shows.
 //!
-//! One task owns all of this state, so there is no lock around it. It decides nothing itself: the rules
-//! are in `vipwatch-model`.
+//! One task owns all of this state, so there is no lock around it. The rules are in `vipwatch-model`: this
+//! feeds them and carries out what they say.
 
-mod open_alerts;
 mod watched;
 
 use std::{
@@ -17,15 +16,14 @@ use std::{
 use chrono::{DateTime, Utc};
 use tokio::sync::{mpsc, watch};
 use vipwatch_model::{
-    alert::Alert,
-    judge,
+    alert::{Alert, Board, Changes, Known},
     notification::{Notification, Resolution},
-    probe::{ProbeName, Subject},
+    probe::{Probe, ProbeName},
+    state::Transition,
     verdict::Verdict,
 };
 use vipwatch_web::api::Overview;
 
-pub use open_alerts::OpenAlerts;
 pub use watched::{Last, Tick, Watched};
 
 use crate::{
@@ -87,7 +85,7 @@ pub struct Pipeline {
     pub(crate) config_error: Option<String>,
     pub(crate) started_at: DateTime<Utc>,
     pub(crate) watched: HashMap<ProbeName, Watched>,
-    pub(crate) alerts: OpenAlerts,
+    pub(crate) alerts: Board,
     pub(crate) transitions: VecDeque<PastTransition>,
     pub(crate) tallies: HashMap<String, crate::store::Tally>,
     pub(crate) counters: Counters,
@@ -121,7 +119,7 @@ impl Pipeline {
             config_error: None,
             started_at: now,
             watched: HashMap::new(),
-            alerts: OpenAlerts::default(),
+            alerts: Board::default(),
             transitions: VecDeque::new(),
             tallies: HashMap::new(),
             counters: Counters::default(),
@@ -209,9 +207,10 @@ impl Pipeline {
                 watched.remember(remembered);
             }
         }
-        for alert in restored.alerts {
-            self.alerts.remember(alert);
-        }
+        let now = self.parts.clock.now();
+        let told_anew = restored.alerts.into_iter().filter_map(|alert| self.alerts.remember(alert));
+        let told_anew: Vec<_> = told_anew.collect();
+        self.end(told_anew, |alert| Resolution::by_successor(alert, now));
         for transition in restored.transitions {
             if self.transitions.len() < TRANSITIONS {
                 self.transitions.push_back(transition);
@@ -222,29 +221,36 @@ impl Pipeline {
         }
     }
 
-    /// Resolves alerts whose probe or service is no longer configured.
+    /// Resolves alerts whose probe is no longer configured; for alerts about a service: whose nodes are no
+    /// longer polled.
     fn retire(&mut self) {
         let now = self.parts.clock.now();
         let plan = &self.plan;
         let known = |alert: &Alert| {
             plan.probes.iter().any(|planned| {
                 let probe = &planned.probe;
-                probe.name.as_str() == alert.key.subject
-                    || probe.subject.service() == Some(&alert.key.subject)
+                if alert.key.kind.is_about_service() {
+                    probe.subject.node().is_some() && probe.subject.service() == Some(&alert.key.subject)
+                } else {
+                    probe.name.as_str() == alert.key.subject
+                }
             })
         };
         let gone = self.alerts.remove_if(|alert| !known(alert));
-        if gone.is_empty() {
+        self.end(gone, |alert| Resolution::by_removal(alert, now));
+    }
+
+    /// Ends alerts outside of any round.
+    fn end(&self, alerts: Vec<Alert>, how: impl Fn(&Alert) -> Resolution) {
+        if alerts.is_empty() {
             return;
         }
-        let resolved: Vec<_> = gone
-            .into_iter()
-            .map(|alert| {
-                let resolution = Resolution::by_removal(&alert, now);
-                (alert, resolution)
-            })
-            .collect();
-        let deliveries = self.deliveries(&[], &resolved, now);
+        let with_end = |alert: Alert| {
+            let resolution = how(&alert);
+            (alert, resolution)
+        };
+        let resolved: Vec<_> = alerts.into_iter().map(with_end).collect();
+        let deliveries = self.deliveries(&[], &resolved, self.parts.clock.now());
         self.parts.store.push(Record::Retired(Retired { resolved, deliveries }));
     }
 
@@ -254,25 +260,32 @@ impl Pipeline {
         if !Arc::ptr_eq(&watched.planned, &planned) && watched.planned != planned {
             return; // A round that began before the probe was changed.
         }
-        let verdict = match &observation {
-            Observation::Flows(flows) => {
-                self.local.extend(flows.iter().filter_map(|flow| Some(flow.local?.ip())));
-                judge::source(&planned.probe, flows, &self.plan.egress, &self.plan.book)
+        let probe = &planned.probe;
+        if let Observation::Flows(flows) = &observation {
+            for local in flows.iter().filter_map(|flow| Some(flow.local?.ip())) {
+                if self.local.insert(local) && self.plan.book.classify(local).is_cluster() {
+                    tracing::error!(address = %local, "this agent's own address lies inside the cluster: no translation can be seen from here");
+                }
             }
-            Observation::NodeHealth(health) => judge::node_health(&planned.probe, health),
-        };
+        }
+        let verdict = self.plan.judge(probe, &observation);
         self.counters.count(observation.flows(), lateness, missed);
         let latency_us = watched::latency_us(&observation);
-        let transition = watched.machine.step(verdict.state, at, planned.probe.thresholds);
+        let transition = watched.machine.step(verdict.state, at, probe.thresholds);
         watched.note(at, &verdict, latency_us);
         let machine = watched.machine.clone();
 
-        let resolved = self.alerts.resolve(&planned.probe, &machine, &verdict, at);
-        let mut opened = Vec::new();
+        let known = Known { probe, machine: &machine, verdict: &verdict, at };
+        let nodes = if self.alerts.needs_nodes(probe, machine.state) {
+            nodes_of(&self.plan, &self.watched, probe)
+        } else {
+            Vec::new()
+        };
+        let new_id = || uuid::Uuid::now_v7().to_string();
+        let Changes { opened, resolved } = self.alerts.update(&known, transition.as_ref(), &nodes, new_id);
+        drop(nodes);
         if let Some(transition) = &transition {
-            let drift = self.drifts_everywhere(&planned.probe.subject, transition.began);
-            opened.extend(self.alerts.open(&planned.probe, transition, &verdict, drift));
-            self.note_transition(&planned.probe.name, &planned.probe.subject, *transition, &verdict);
+            self.note_transition(probe, transition, &verdict);
         }
         for alert in &opened {
             tracing::warn!(
@@ -288,7 +301,7 @@ impl Pipeline {
         }
         let deliveries = self.deliveries(&opened, &resolved, at);
         self.parts.store.push(Record::Round(Box::new(RoundRecord {
-            probe: Arc::new(planned.probe.clone()),
+            planned,
             at,
             observation,
             verdict,
@@ -301,33 +314,13 @@ impl Pipeline {
         })));
     }
 
-    /// Whether no node of the subject's service has answered for it since `began`. What a node said before
-    /// that is no evidence: its next poll may say something else.
-    fn drifts_everywhere(&self, subject: &Subject, began: DateTime<Utc>) -> bool {
-        let Some(service) = subject.service() else { return false };
-        let Some(service) = self.plan.services.iter().find(|planned| planned.name == service) else {
-            return false;
-        };
-        !service
-            .nodes
-            .iter()
-            .filter_map(|name| self.watched.get(name)?.last.as_ref())
-            .any(|last| last.at >= began && last.verdict.finding.contradicts_policy_drift())
-    }
-
-    fn note_transition(
-        &mut self,
-        name: &ProbeName,
-        subject: &Subject,
-        transition: vipwatch_model::state::Transition,
-        verdict: &Verdict,
-    ) {
+    fn note_transition(&mut self, probe: &Probe, transition: &Transition, verdict: &Verdict) {
         self.transitions.truncate(TRANSITIONS - 1);
         self.transitions.push_front(PastTransition {
             at: transition.at,
-            probe: name.as_str().to_owned(),
-            service: subject.service().map(str::to_owned),
-            node: subject.node().map(str::to_owned),
+            probe: probe.name.as_str().to_owned(),
+            service: probe.subject.service().map(str::to_owned),
+            node: probe.subject.node().map(str::to_owned),
             from: transition.from,
             to: transition.to,
             reason: verdict.reason.clone(),
@@ -367,6 +360,19 @@ impl Pipeline {
         }
         deliveries
     }
+}
+
+/// What is known of all nodes of the probe's service.
+fn nodes_of<'a>(plan: &Plan, watched: &'a HashMap<ProbeName, Watched>, probe: &Probe) -> Vec<Known<'a>> {
+    let service = plan.services.iter().find(|service| Some(service.name.as_str()) == probe.subject.service());
+    let names = service.into_iter().flat_map(|service| &service.nodes);
+    let known = names.filter_map(|name| {
+        let node = watched.get(name)?;
+        let last = node.last.as_ref()?;
+        let probe = &node.planned.probe;
+        Some(Known { probe, machine: &node.machine, verdict: &last.verdict, at: last.at })
+    });
+    known.collect()
 }
 
 impl Counters {

@@ -4,24 +4,31 @@
 //! From one service follow its source probes (one per VIP) and its node-health probes (one per node).
 
 use std::{
+    collections::BTreeMap,
     net::{IpAddr, SocketAddr},
     sync::Arc,
     time::Duration,
 };
 
+use chrono::TimeDelta;
 use vipwatch_model::{
     address::AddressBook,
     echo::EchoFormat,
     egress::Egress,
+    judge,
     probe::{Expectation, Probe, ProbeName, Subject, TrafficPolicy},
     state::Thresholds,
+    verdict::Verdict,
 };
 
 use crate::{
     config::{self, Config, Protocol, Receiver, Service, Timing},
-    prober::{Host, HttpTarget},
+    prober::{Host, HttpTarget, Observation},
     schedule::Schedule,
 };
+
+/// The shortest absence after which rounds before it do not count with rounds after it.
+const AWAY: TimeDelta = TimeDelta::minutes(10);
 
 /// How a probe is carried out.
 #[derive(Debug, Clone, PartialEq)]
@@ -120,6 +127,31 @@ impl Plan {
         plan
     }
 
+    /// What an observation of `probe` means.
+    #[must_use]
+    pub fn judge(&self, probe: &Probe, observation: &Observation) -> Verdict {
+        match observation {
+            Observation::Flows(flows) => judge::source(probe, flows, &self.egress, &self.book),
+            Observation::NodeHealth(health) => judge::node_health(probe, health),
+        }
+    }
+
+    /// A warning when all targets falling silent at once would take more concurrent flows than
+    /// `max_flows` allows: rounds of healthy targets would then wait in vain.
+    #[must_use]
+    pub fn overload(&self, max_flows: usize) -> Option<String> {
+        let flows = |planned: &Arc<Planned>| {
+            f64::from(planned.flows) * planned.timeout.as_secs_f64() / planned.gap.as_secs_f64()
+        };
+        let worst = self.probes.iter().map(flows).sum::<f64>().ceil();
+        (worst > max_flows as f64).then(|| {
+            format!(
+                "If every target falls silent, {worst} flows will wait for their time-outs at once, and agent.max_flows allows \
+                 {max_flows}: raise it, or probe less often or with shorter time-outs."
+            )
+        })
+    }
+
     fn add_service(&mut self, config: &Config, service: &Service) {
         let name = service.name.to_string();
         let policy = service.external_traffic_policy;
@@ -137,6 +169,7 @@ impl Plan {
                 tls,
                 host: Host::Address(*vip),
                 port: service.port,
+                server_name: service.host.as_deref().map_or_else(|| vip.to_string(), without_port),
                 authority: service
                     .host
                     .clone()
@@ -152,7 +185,8 @@ impl Plan {
             let probe_name = ProbeName::of_vip(&name, *vip);
             planned.vips.push(probe_name.clone());
             let subject = Subject::Vip { service: name.clone(), policy, address };
-            self.add(probe_name, subject, expectation, Method::Source { target, echo }, &service.timing);
+            let method = Method::Source { target, echo };
+            self.add(probe_name, subject, expectation, method, &service.timing, &service.labels);
         }
         for node in &config.cluster.nodes {
             let (Some(port), Some(address)) = (service.health_check_node_port, node.addresses.first()) else {
@@ -162,6 +196,7 @@ impl Plan {
                 tls: false,
                 host: Host::Address(*address),
                 port,
+                server_name: address.to_string(),
                 authority: authority(&address.to_string(), port, false),
                 path: "/healthz".to_owned(),
             };
@@ -169,13 +204,8 @@ impl Plan {
             planned.nodes.push(probe_name.clone());
             let address = SocketAddr::new(*address, port);
             let subject = Subject::Node { service: name.clone(), node: node.name.clone(), address };
-            self.add(
-                probe_name,
-                subject,
-                Expectation::Answer,
-                Method::NodeHealth { target },
-                &service.timing,
-            );
+            let method = Method::NodeHealth { target };
+            self.add(probe_name, subject, Expectation::Answer, method, &service.timing, &service.labels);
         }
         self.services.push(planned);
     }
@@ -194,6 +224,7 @@ impl Plan {
             tls,
             host: bare.parse::<IpAddr>().map_or_else(|_| Host::Name(host.to_owned()), Host::Address),
             port,
+            server_name: bare.to_owned(),
             authority: authority(bare, port, tls),
             path,
         };
@@ -204,7 +235,7 @@ impl Plan {
         let subject = Subject::Endpoint { url: shown.to_string() };
         self.endpoints.push(name.clone());
         let method = Method::Source { target, echo: probe.echo };
-        self.add(name, subject, probe.expectation, method, &probe.timing);
+        self.add(name, subject, probe.expectation, method, &probe.timing, &BTreeMap::new());
     }
 
     fn add(
@@ -214,17 +245,32 @@ impl Plan {
         expectation: Expectation,
         method: Method,
         timing: &Timing,
+        labels: &BTreeMap<String, String>,
     ) {
-        let thresholds = Thresholds { alert_after: timing.alert_after, resolve_after: timing.resolve_after };
+        let gap = timing.schedule.min_gap();
+        let stale_after = TimeDelta::from_std(gap.saturating_mul(5)).unwrap_or(TimeDelta::MAX);
+        let thresholds = Thresholds {
+            alert_after: timing.alert_after,
+            resolve_after: timing.resolve_after,
+            stale_after: stale_after.max(AWAY),
+        };
         self.probes.push(Arc::new(Planned {
-            probe: Probe { name, subject, expectation, thresholds },
+            probe: Probe { name, subject, expectation, thresholds, labels: labels.clone() },
             method,
             schedule: timing.schedule.clone(),
-            gap: timing.schedule.min_gap(),
+            gap,
             timeout: timing.timeout,
             flows: u32::from(timing.flows),
         }));
     }
+}
+
+/// The server's name out of a `Host` header.
+fn without_port(host: &str) -> String {
+    let name = host
+        .rsplit_once(':')
+        .filter(|(name, _)| !name.ends_with(':') && !name.contains(':') || name.ends_with(']'));
+    name.map_or(host, |(name, _)| name).trim_matches(['[', ']']).to_owned()
 }
 
 /// The `Host` header: the port is left out where it is the scheme's own (RFC 9110, 7.2).
@@ -236,6 +282,19 @@ fn authority(host: &str, port: u16, tls: bool) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_servers_name_is_the_host_without_its_port() {
+        for (host, name) in [
+            ("www.example.net", "www.example.net"),
+            ("www.example.net:8443", "www.example.net"),
+            ("[2001:db8::1]:443", "2001:db8::1"),
+            ("[2001:db8::1]", "2001:db8::1"),
+            ("2001:db8::1", "2001:db8::1"),
+        ] {
+            assert_eq!(without_port(host), name);
+        }
+    }
 
     #[test]
     fn the_host_header_names_a_port_only_where_it_is_needed() {

@@ -77,7 +77,7 @@ impl Prober {
         Self {
             slots: Arc::new(Semaphore::new(max_flows)),
             exchanger: Exchanger::new(),
-            routes: route::Routes::new(),
+            routes: route::Routes::default(),
         }
     }
 
@@ -149,7 +149,8 @@ impl Prober {
 
     /// A place among the concurrent flows, waited for no longer than the round can afford.
     async fn slot(&self, planned: &Planned) -> Option<SemaphorePermit<'_>> {
-        let patience = planned.gap.saturating_sub(planned.timeout);
+        // Half of what the time-out leaves of the gap; the rest is for what comes after the flows.
+        let patience = planned.gap.saturating_sub(planned.timeout) / 2;
         timeout(patience, self.slots.acquire()).await.ok()?.ok()
     }
 

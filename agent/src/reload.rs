@@ -3,13 +3,10 @@
 //! The new file is read and checked as a whole first. A faulty one changes nothing: the old
 //! configuration goes on, and the faults are in the log and on the page until a good one comes.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{ffi::OsString, path::PathBuf, sync::Arc, time::Duration};
 
 use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
-use tokio::{
-    signal::unix::{SignalKind, signal},
-    sync::mpsc,
-};
+use tokio::{signal::unix::Signal, sync::mpsc};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -26,6 +23,8 @@ const SETTLE: Duration = Duration::from_millis(200);
 pub struct Reloader {
     /// The configuration file.
     pub path: PathBuf,
+    /// SIGHUP.
+    pub hangup: Signal,
     /// The settings that only a restart changes, as they are in force.
     pub started_with: Agent,
     /// Wall time.
@@ -46,17 +45,14 @@ impl Reloader {
     }
 
     /// Runs until `shutdown`.
-    pub async fn run(self, shutdown: CancellationToken) {
-        let Ok(mut hangup) = signal(SignalKind::hangup()) else {
-            tracing::error!("failed to wait for SIGHUP; the configuration will not be reloaded");
-            return shutdown.cancelled().await;
-        };
+    pub async fn run(mut self, shutdown: CancellationToken) {
         let (changed_in, mut changed) = mpsc::channel(1);
-        let _watcher = self.watch(changed_in);
         loop {
+            // Anew each time: a link on the way may lead elsewhere by now.
+            let _watcher = self.watch(changed_in.clone());
             tokio::select! {
                 () = shutdown.cancelled() => return,
-                _ = hangup.recv() => {}
+                _ = self.hangup.recv() => {}
                 Some(()) = changed.recv() => {
                     tokio::time::sleep(SETTLE).await;
                     while changed.try_recv().is_ok() {}
@@ -68,21 +64,30 @@ impl Reloader {
         }
     }
 
-    /// Watches the directory, not the file: editors and ConfigMaps put a new file in its place.
+    /// Watches directories, not the file: editors and ConfigMaps put a new file, or a new link, in its place.
+    /// The path as it was given and the file that it leads to may lie in different ones.
     fn watch(&self, changed: mpsc::Sender<()>) -> Option<RecommendedWatcher> {
-        let path = self.path.canonicalize().unwrap_or_else(|_| self.path.clone());
-        let directory = path.parent().map(std::path::Path::to_owned)?;
-        let name = self.path.file_name().map(std::ffi::OsStr::to_owned)?;
+        let given = std::path::absolute(&self.path).unwrap_or_else(|_| self.path.clone());
+        let real = given.canonicalize().unwrap_or_else(|_| given.clone());
+        let mut directories: Vec<PathBuf> =
+            [&given, &real].iter().filter_map(|path| Some(path.parent()?.into())).collect();
+        directories.dedup();
+        let names: Vec<OsString> =
+            [&given, &real].iter().filter_map(|path| Some(path.file_name()?.into())).collect();
         let handler = move |event: notify::Result<notify::Event>| {
             let Ok(event) = event else { return };
             // A ConfigMap swaps the link `..data` and leaves the file's own name alone.
-            let ours = |path: &PathBuf| path.file_name().is_some_and(|file| file == name || file == "..data");
+            let ours = |path: &PathBuf| {
+                path.file_name().is_some_and(|file| file == "..data" || names.iter().any(|name| name == file))
+            };
             if !event.kind.is_access() && event.paths.iter().any(ours) {
                 let _ = changed.try_send(());
             }
         };
         let watcher = notify::recommended_watcher(handler).and_then(|mut watcher| {
-            watcher.watch(&directory, RecursiveMode::NonRecursive)?;
+            for directory in &directories {
+                watcher.watch(directory, RecursiveMode::NonRecursive)?;
+            }
             Ok(watcher)
         });
         watcher
@@ -100,11 +105,12 @@ impl Reloader {
             Ok(Err(error)) => return self.refuse(in_words(&error)).await,
             Err(_) => return self.refuse("the reader of the configuration failed".to_owned()).await,
         };
-        let notices = self.for_a_restart(&config.agent);
+        let plan = Arc::new(Plan::new(&config));
+        let mut notices = self.for_a_restart(&config.agent);
+        notices.extend(plan.overload(self.started_with.max_flows));
         for notice in &notices {
             tracing::warn!("{notice}");
         }
-        let plan = Arc::new(Plan::new(&config));
         tracing::info!(probes = plan.probes.len(), "reloaded the configuration");
         let _ = self.outbox.send(outbox::Command::Receivers(plan.receivers.clone())).await;
         let at = self.clock.now();

@@ -115,14 +115,19 @@ impl Scheduler {
     /// probe's name alone, so even those that did change keep their phase.
     fn apply(&mut self, plan: &Plan) {
         let now = self.clock.now();
+        if self.ticks.drift(now, Instant::now()).abs() > JUMP {
+            self.after_jump(now);
+        }
         let mut old = std::mem::take(&mut self.entries);
         for planned in &plan.probes {
             let name = planned.probe.name.clone();
             let entry = match old.remove(&name) {
                 Some(entry) if entry.planned == *planned => entry,
-                _ => {
+                // A round of the old one may still be in flight: it is waited for before the next begins.
+                before => {
                     let tick = planned.schedule.next_tick(name.as_str(), now);
-                    Entry { planned: Arc::clone(planned), tick, flying: None, missed: 0 }
+                    let flying = before.and_then(|entry| entry.flying);
+                    Entry { planned: Arc::clone(planned), tick, flying, missed: 0 }
                 }
             };
             self.entries.insert(name, entry);
@@ -133,7 +138,7 @@ impl Scheduler {
     /// Puts every waited-for tick into the queue anew.
     fn realign(&mut self) {
         self.ticks = Ticks::new(self.clock.now(), Instant::now());
-        for (name, entry) in &self.entries {
+        for (name, entry) in self.entries.iter().filter(|(_, entry)| entry.tick < DateTime::<Utc>::MAX_UTC) {
             self.ticks.add(entry.tick, name.clone());
         }
     }
@@ -145,6 +150,10 @@ impl Scheduler {
         }
         while let Some((due, name)) = self.ticks.pop_due(now) {
             let Some(entry) = self.entries.get_mut(&name) else { continue };
+            if entry.tick - wall > JUMP {
+                self.ticks.add(entry.tick, name); // Further ahead than the queue reaches.
+                continue;
+            }
             let planned = Arc::clone(&entry.planned);
             let (tick, missed) = ticks::next(&planned.schedule, name.as_str(), entry.tick, wall);
             entry.missed += missed;
@@ -165,7 +174,9 @@ impl Scheduler {
                 entry.flying = Some(id);
                 self.by_task.insert(id, planned);
             }
-            self.ticks.add(tick, name);
+            if tick < DateTime::<Utc>::MAX_UTC {
+                self.ticks.add(tick, name);
+            }
         }
     }
 
@@ -210,7 +221,10 @@ async fn round(
     lateness: Duration,
     missed: u64,
 ) {
-    let observation = prober.observe(&planned).await;
+    // A round that cannot end in time must not keep its probe from ever running again.
+    let observation = timeout(planned.gap, prober.observe(&planned)).await;
+    let observation = observation
+        .unwrap_or_else(|_| Observation::not_made(&planned.method, "the round took as long as its interval"));
     // The receiver is gone only when the agent is ending.
     let _ = rounds.send(Round { planned, at: clock.now(), lateness, missed, observation }).await;
 }

@@ -247,10 +247,8 @@ fn node(pipeline: &Pipeline, name: &ProbeName) -> Option<NodeHealthView> {
 }
 
 fn pending(watched: &Watched) -> Option<Pending> {
-    let machine = &watched.machine;
-    let candidate = machine.candidate?;
-    let of = machine.needed(candidate, watched.planned.probe.thresholds);
-    Some(Pending { state: state(candidate), rounds: machine.streak, of })
+    let (to, rounds, of) = watched.machine.pending(watched.planned.probe.thresholds)?;
+    Some(Pending { state: state(to), rounds, of })
 }
 
 fn history(watched: &Watched) -> Vec<api::Tick> {

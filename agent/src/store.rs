@@ -31,7 +31,6 @@ use vipwatch_model::{
     flow::Flow,
     node_health::NodeHealth,
     notification::Resolution,
-    probe::Probe,
     state::{Machine, Transition},
     verdict::Verdict,
 };
@@ -40,13 +39,13 @@ pub use open::SCHEMA_VERSION;
 use queue::Queue;
 pub use restore::{PastTransition, Remembered, Restored, Tally};
 
-use crate::{clock::Clock, prober::Observation};
+use crate::{clock::Clock, heartbeat::Heartbeat, plan::Planned, prober::Observation};
 
 /// Everything that one round leaves behind; written in one transaction.
 #[derive(Debug, Clone)]
 pub struct RoundRecord {
     /// The probe.
-    pub probe: Arc<Probe>,
+    pub planned: Arc<Planned>,
     /// When the round was judged.
     pub at: DateTime<Utc>,
     /// What it saw.
@@ -175,6 +174,32 @@ impl Record {
         }
     }
 
+    fn opened(&self) -> &[Alert] {
+        match self {
+            Self::Round(round) => &round.opened,
+            Self::Retired(_) | Self::Attempted(_) => &[],
+        }
+    }
+
+    fn resolved(&self) -> &[(Alert, Resolution)] {
+        match self {
+            Self::Round(round) => &round.resolved,
+            Self::Retired(retired) => &retired.resolved,
+            Self::Attempted(_) => &[],
+        }
+    }
+
+    /// Gives up its history to stay within bounds; what an alert depends on stays.
+    fn slim(&mut self) -> bool {
+        match self {
+            Self::Round(round) if !round.flows().is_empty() => {
+                round.observation = Observation::Flows(Vec::new());
+                true
+            }
+            _ => false,
+        }
+    }
+
     /// Whether its loss would lose more than history.
     fn is_precious(&self) -> bool {
         match self {
@@ -227,7 +252,7 @@ pub enum StoreError {
         source: rusqlite::Error,
     },
     /// No room.
-    #[error("there is no room left for {path} ({source}): make room on its file system, or lower agent.keep")]
+    #[error("there is no room left for {path} ({source}): make room on its file system")]
     Full {
         /// The database file.
         path: PathBuf,
@@ -261,6 +286,8 @@ pub struct Outlets {
     pub deliveries: mpsc::Sender<Delivery>,
     /// What the database remembered, when it could be opened; sent once.
     pub restored: mpsc::Sender<Box<Restored>>,
+    /// Shows that the thread is alive: a disk that hangs shows as silence.
+    pub heartbeat: Heartbeat,
 }
 
 /// The handle of the writer thread.
@@ -310,6 +337,12 @@ impl Store {
     #[must_use]
     pub fn lost(&self) -> u64 {
         self.queue.lost()
+    }
+
+    /// Waits for the end of the writer thread, which ends only when it is told to, or by a fault.
+    pub async fn ended(&self) {
+        let mut health = self.health.clone();
+        while health.changed().await.is_ok() {}
     }
 
     /// Lets the writer write what it holds and end. Blocks until it has, so call it off the runtime.

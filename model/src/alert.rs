@@ -1,18 +1,19 @@
-//! What is opened and resolved by a probe's state.
-//!
-//! Opening follows transitions; resolving follows the confirmed state itself, on every round, so that
-//! an alert whose reason went away while the agent was down resolves on the first good rounds after
-//! the start.
+//! Alerts: what they are about, and the story that each of them tells. When they are opened and
+//! resolved is decided by the [`board`].
+
+pub mod board;
+
+use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::{
     probe::{Probe, Subject},
-    state::{State, Transition},
     verdict::{Finding, Verdict},
     words::words,
 };
+pub use board::{Board, Changes, Known};
 
 words! {
     /// What an alert is about.
@@ -39,17 +40,6 @@ impl AlertKind {
         match self {
             Self::SourceTranslated | Self::Unreachable => Severity::Critical,
             Self::Degraded | Self::NodeUnhealthy | Self::NodeDown | Self::PolicyDrift => Severity::Warning,
-        }
-    }
-
-    /// Whether `state`, once confirmed, means that an alert of this kind is over.
-    #[must_use]
-    pub fn is_over_in(self, state: State) -> bool {
-        match self {
-            Self::SourceTranslated | Self::NodeUnhealthy => state == State::Up,
-            Self::Unreachable => matches!(state, State::Up | State::Degraded | State::Translated),
-            Self::Degraded => matches!(state, State::Up | State::Translated | State::Down),
-            Self::NodeDown | Self::PolicyDrift => matches!(state, State::Up | State::Idle),
         }
     }
 
@@ -129,6 +119,8 @@ pub struct Alert {
     pub node: Option<String>,
     /// `address:port` or URL.
     pub target: String,
+    /// The labels of its service.
+    pub labels: BTreeMap<String, String>,
     /// When the first of the rounds that led to it was judged.
     pub since: DateTime<Utc>,
     /// When it was confirmed and opened.
@@ -151,42 +143,11 @@ pub struct Alert {
     pub flows: u32,
 }
 
-/// The kind of alert that a transition opens, if any.
-///
-/// `drift_everywhere` says whether no other node's health check node port still answers for the service
-/// ([`Finding::contradicts_policy_drift`]): then the node is not to blame for its closed port, and one
-/// alert about the service takes the place of one per node.
-/// A node that never had an endpoint while it was watched raises nothing by having none.
-#[must_use]
-pub fn opened_by(
-    probe: &Probe,
-    transition: &Transition,
-    finding: Finding,
-    drift_everywhere: bool,
-) -> Option<AlertKind> {
-    let on_node = matches!(probe.subject, Subject::Node { .. });
-    match transition.to {
-        State::Up | State::Unknown => None,
-        State::Translated => Some(AlertKind::SourceTranslated),
-        State::Degraded => Some(AlertKind::Degraded),
-        State::Down if finding == Finding::OtherService => Some(AlertKind::PolicyDrift),
-        State::Down if finding == Finding::PortClosed && drift_everywhere => Some(AlertKind::PolicyDrift),
-        State::Down if on_node => Some(AlertKind::NodeDown),
-        State::Down => Some(AlertKind::Unreachable),
-        State::Idle => (transition.settled == Some(State::Up)).then_some(AlertKind::NodeUnhealthy),
-    }
-}
-
 impl Alert {
-    /// Tells the story of an alert that `probe` opens with `verdict`.
+    /// Tells the story of an alert that `known` gives rise to.
     #[must_use]
-    pub fn open(
-        id: String,
-        kind: AlertKind,
-        probe: &Probe,
-        verdict: &Verdict,
-        transition: &Transition,
-    ) -> Self {
+    fn open(id: String, kind: AlertKind, known: &Known<'_>) -> Self {
+        let Known { probe, machine, verdict, at } = known;
         let observed = verdict.seen.iter().map(|seen| Observed {
             address: seen.address.to_string(),
             what: seen.what(),
@@ -200,8 +161,9 @@ impl Alert {
             probe: probe.name.as_str().to_owned(),
             node: probe.subject.node().filter(|_| !kind.is_about_service()).map(str::to_owned),
             target: probe.subject.target(),
-            since: transition.began,
-            opened_at: transition.at,
+            labels: probe.labels.clone(),
+            since: machine.began.unwrap_or(*at),
+            opened_at: *at,
             title: title(kind, probe, verdict.finding),
             reason: reason(kind, probe, verdict),
             remedy: verdict.remedy.clone(),

@@ -53,7 +53,7 @@ impl HealthAnswer {
         match status {
             // A request that races the port's closing may get an empty 200: that is no health.
             200 if body.trim_ascii().is_empty() => Self::Unreadable("HTTP 200 without a body".into()),
-            200 if detail.local_endpoints.is_none() => {
+            200 if detail.local_endpoints.is_none() && detail.service.is_none() => {
                 Self::Unreadable("HTTP 200, but no body of a health check node port".into())
             }
             200 => Self::Ready(detail),

@@ -77,15 +77,31 @@ impl Resolution {
             AlertKind::Degraded if verdict.state.is_bad() => "It turned into something worse. ",
             _ => "",
         };
-        let open_seconds = (at - alert.opened_at).num_seconds().max(0);
-        Self { at, open_seconds, reason: format!("{over}{}", verdict.reason) }
+        Self::because(alert, format!("{over}{}", verdict.reason), at)
+    }
+
+    /// The end of `alert` because the pod runs on `node` now.
+    #[must_use]
+    pub fn by_move(alert: &Alert, node: &str, at: DateTime<Utc>) -> Self {
+        let what = alert.service.as_deref().unwrap_or("the service");
+        Self::because(alert, format!("{node} has a ready endpoint of {what} since then: the pod moved."), at)
+    }
+
+    /// The end of `alert` because a newer one stands in its place.
+    #[must_use]
+    pub fn by_successor(alert: &Alert, at: DateTime<Utc>) -> Self {
+        let reason =
+            "It was told anew while the database could not be read; the newer alert goes on.".to_owned();
+        Self::because(alert, reason, at)
     }
 
     /// The end of `alert` because its probe is no longer configured.
     #[must_use]
     pub fn by_removal(alert: &Alert, at: DateTime<Utc>) -> Self {
-        let open_seconds = (at - alert.opened_at).num_seconds().max(0);
-        let reason = format!("{} is no longer configured.", alert.probe);
-        Self { at, open_seconds, reason }
+        Self::because(alert, format!("{} is no longer configured.", alert.probe), at)
+    }
+
+    fn because(alert: &Alert, reason: String, at: DateTime<Utc>) -> Self {
+        Self { at, open_seconds: (at - alert.opened_at).num_seconds().max(0), reason }
     }
 }

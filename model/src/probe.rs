@@ -1,6 +1,7 @@
 //! What is watched: a probe is a named, scheduled check of one target.
 
 use std::{
+    collections::BTreeMap,
     fmt,
     net::{IpAddr, SocketAddr},
     sync::Arc,
@@ -142,4 +143,6 @@ pub struct Probe {
     pub expectation: Expectation,
     /// How many rounds it takes to change the state.
     pub thresholds: Thresholds,
+    /// Labels of the service, for its alerts.
+    pub labels: BTreeMap<String, String>,
 }

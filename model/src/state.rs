@@ -6,7 +6,7 @@
 //! leaves a running count alone; only when the agent stays blind for as long as it takes to alert does
 //! the state become unknown.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -56,6 +56,8 @@ pub struct Thresholds {
     pub alert_after: u32,
     /// Good rounds before it is *up* again.
     pub resolve_after: u32,
+    /// Rounds further apart than this are not consecutive: the agent was away in between.
+    pub stale_after: TimeDelta,
 }
 
 /// A change of state.
@@ -67,10 +69,15 @@ pub struct Transition {
     pub to: State,
     /// When the round that completed the change was judged.
     pub at: DateTime<Utc>,
-    /// When the first of the rounds that led to the change was judged.
+}
+
+/// Consecutive rounds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Run {
+    /// How many.
+    pub rounds: u32,
+    /// When the first of them was judged.
     pub began: DateTime<Utc>,
-    /// The last confirmed state before this one in which the target answered ([`Machine::settled`]).
-    pub settled: Option<State>,
 }
 
 /// The state machine of one probe. It is stored with every round, so that a restart goes on in the
@@ -79,19 +86,22 @@ pub struct Transition {
 pub struct Machine {
     /// The confirmed state.
     pub state: State,
-    /// Since when it holds; `None` before the first change.
+    /// When it was confirmed; `None` before the first change.
     pub since: Option<DateTime<Utc>>,
-    /// The last confirmed state that was neither *unknown* nor *down*: a silence in between says
-    /// nothing of how things were before it.
-    pub settled: Option<State>,
-    /// What the last round that contradicts the state said, while a change is being counted.
-    pub candidate: Option<State>,
-    /// Consecutive rounds that contradict the state: all good, or none of them.
-    pub streak: u32,
-    /// When the first of these was judged.
+    /// When the first of the rounds that confirmed it was judged.
     pub began: Option<DateTime<Utc>>,
+    /// The last confirmed state in which the target spoke for itself: neither *unknown* nor *down*.
+    pub settled: Option<State>,
+    /// The one before that, if it was another.
+    pub settled_before: Option<State>,
+    /// What the last round said, if it contradicts the state, and for how many rounds on end it was just that.
+    pub candidate: Option<(State, Run)>,
+    /// The rounds on end that speak against the state, whatever each of them said: see [`Machine::step`].
+    pub away: Option<Run>,
     /// Consecutive rounds that could not see.
     pub blind: u32,
+    /// When the last round was judged.
+    pub last: Option<DateTime<Utc>>,
 }
 
 impl Default for Machine {
@@ -99,11 +109,13 @@ impl Default for Machine {
         Self {
             state: State::Unknown,
             since: None,
-            settled: None,
-            candidate: None,
-            streak: 0,
             began: None,
+            settled: None,
+            settled_before: None,
+            candidate: None,
+            away: None,
             blind: 0,
+            last: None,
         }
     }
 }
@@ -111,89 +123,128 @@ impl Default for Machine {
 impl Machine {
     /// Takes in what one round said.
     ///
+    /// *Better* (*up*, or *idle* unless the state is *up*) has to be said by `resolve_after` rounds on end that agree.
+    /// *Worse* has to be said by `alert_after` rounds on end, of which the last names the state: faults
+    /// that take turns must not hide each other. Once the state is bad, every round that says something else
+    /// counts towards leaving it for another bad one.
+    ///
     /// The first round ever counts at once unless it is bad; a bad one has to be confirmed even then, so
-    /// that a start in the middle of a disturbance does not page. A change from one bad state to
-    /// another has to be confirmed like any other. From *up*, bad rounds of different kinds count
-    /// together: alternating faults must not hide each other; the last one names the state.
+    /// that a start in the middle of a disturbance does not page.
     pub fn step(
         &mut self,
         observed: State,
         now: DateTime<Utc>,
         thresholds: Thresholds,
     ) -> Option<Transition> {
+        let gap = self.last.replace(now).map(|last| now - last);
+        if gap.is_some_and(|gap| gap > thresholds.stale_after) {
+            self.forget();
+            self.blind = 0;
+        }
         if observed == State::Unknown {
             self.blind = self.blind.saturating_add(1);
-            let give_up = self.state != State::Unknown && self.blind >= thresholds.alert_after;
-            return give_up.then(|| self.change(State::Unknown, now));
+            if self.blind < thresholds.alert_after {
+                return None;
+            }
+            // What was seen before so long a blindness is no evidence any more.
+            self.forget();
+            return (self.state != State::Unknown).then(|| self.change(State::Unknown, now, now));
         }
         self.blind = 0;
         if observed == self.state {
-            self.candidate = None;
-            self.streak = 0;
-            self.began = None;
+            self.forget();
             return None;
         }
-        let same_kind = self.candidate.is_some_and(|candidate| match self.state {
-            State::Up | State::Unknown => (candidate == State::Up) == (observed == State::Up),
-            _ => candidate == observed,
-        });
-        if !same_kind {
-            self.streak = 0;
-            self.began = Some(now);
-        }
-        self.streak = self.streak.saturating_add(1);
-        self.candidate = Some(observed);
-        (self.streak >= self.needed(observed, thresholds)).then(|| self.change(observed, now))
+        let same = match self.candidate {
+            Some((candidate, run)) if candidate == observed => run.and_another(),
+            _ => Run::of_one(now),
+        };
+        self.candidate = Some((observed, same));
+        let against = self.state.is_bad() || observed.is_bad() || self.state == State::Up;
+        self.away = against.then(|| self.away.map_or(Run::of_one(now), Run::and_another));
+        let run = if self.is_better(observed) { same } else { self.away.unwrap_or(same) };
+        (run.rounds >= self.needed(observed, thresholds)).then(|| self.change(observed, now, run.began))
     }
 
-    /// How many rounds it takes to go from here to `to`.
+    /// The change that is being counted: what to, how many rounds so far, how many it takes.
     #[must_use]
-    pub fn needed(&self, to: State, thresholds: Thresholds) -> u32 {
+    pub fn pending(&self, thresholds: Thresholds) -> Option<(State, u32, u32)> {
+        let (to, same) = self.candidate?;
+        let run = if self.is_better(to) { same } else { self.away.unwrap_or(same) };
+        let needed = self.needed(to, thresholds);
+        Some((to, run.rounds.min(needed), needed))
+    }
+
+    /// Whether the last round said what the state says: nothing is being counted.
+    #[must_use]
+    pub fn is_steady(&self) -> bool {
+        self.candidate.is_none() && self.blind == 0
+    }
+
+    fn is_better(&self, observed: State) -> bool {
+        observed == State::Up || (observed == State::Idle && self.state != State::Up)
+    }
+
+    fn needed(&self, to: State, thresholds: Thresholds) -> u32 {
         match to {
             State::Up | State::Idle if self.since.is_none() => 1,
-            State::Up => thresholds.resolve_after,
-            State::Idle if self.state == State::Down => thresholds.resolve_after,
+            _ if self.is_better(to) => thresholds.resolve_after,
             _ => thresholds.alert_after,
         }
     }
 
-    fn change(&mut self, to: State, now: DateTime<Utc>) -> Transition {
-        let from = std::mem::replace(&mut self.state, to);
-        let settled = self.settled;
-        if !matches!(to, State::Unknown | State::Down) {
-            self.settled = Some(to);
-        }
-        let began = self.began.take().unwrap_or(now);
-        self.since = Some(now);
+    fn forget(&mut self) {
         self.candidate = None;
-        self.streak = 0;
+        self.away = None;
+    }
+
+    fn change(&mut self, to: State, now: DateTime<Utc>, began: DateTime<Utc>) -> Transition {
+        let from = std::mem::replace(&mut self.state, to);
+        if !matches!(to, State::Unknown | State::Down) && self.settled != Some(to) {
+            self.settled_before = self.settled.replace(to);
+        }
+        self.since = Some(now);
+        self.began = Some(began);
         self.blind = 0;
-        Transition { from, to, at: now, began, settled }
+        self.forget();
+        Transition { from, to, at: now }
+    }
+}
+
+impl Run {
+    fn of_one(now: DateTime<Utc>) -> Self {
+        Self { rounds: 1, began: now }
+    }
+
+    fn and_another(self) -> Self {
+        Self { rounds: self.rounds.saturating_add(1), ..self }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use State::{Degraded, Down, Idle, Translated, Unknown, Up};
     use proptest::prelude::*;
 
     use super::*;
 
-    const TWO: Thresholds = Thresholds { alert_after: 2, resolve_after: 2 };
+    const TWO: Thresholds =
+        Thresholds { alert_after: 2, resolve_after: 2, stale_after: TimeDelta::minutes(10) };
 
+    /// The states after each of `rounds`, ten seconds apart.
     fn run(rounds: &[State]) -> Vec<State> {
         let mut machine = Machine::default();
-        rounds
-            .iter()
-            .map(|round| {
-                machine.step(*round, DateTime::UNIX_EPOCH, TWO);
-                machine.state
-            })
-            .collect()
+        let mut now = DateTime::UNIX_EPOCH;
+        let step = |round: &State| {
+            now += TimeDelta::seconds(10);
+            machine.step(*round, now, TWO);
+            machine.state
+        };
+        rounds.iter().map(step).collect()
     }
 
     #[test]
     fn one_odd_round_changes_nothing() {
-        use State::{Down, Translated, Up};
         assert_eq!(run(&[Up, Translated, Up, Down, Up]), [Up, Up, Up, Up, Up]);
         assert_eq!(
             run(&[Up, Translated, Translated, Up, Translated, Up, Up])[3..],
@@ -202,23 +253,50 @@ mod tests {
     }
 
     #[test]
-    fn alternating_faults_do_not_hide_each_other() {
-        use State::{Down, Translated, Up};
+    fn faults_that_take_turns_do_not_hide_each_other() {
         assert_eq!(run(&[Up, Down, Translated]), [Up, Up, Translated]);
+        assert_eq!(run(&[Down, Down, Translated, Degraded]), [Unknown, Down, Down, Degraded]);
+        // Answers again, now and then in part: no longer down.
+        assert_eq!(run(&[Down, Down, Degraded, Up, Degraded])[2..], [Down, Down, Degraded]);
+    }
+
+    #[test]
+    fn good_rounds_between_bad_ones_break_the_count() {
+        assert_eq!(run(&[Idle, Down, Up, Down])[1..], [Idle, Idle, Idle]);
+        assert_eq!(run(&[Up, Unknown, Unknown, Idle, Down]), [Up, Up, Unknown, Unknown, Unknown]);
     }
 
     #[test]
     fn a_blind_round_neither_confirms_nor_contradicts() {
-        use State::{Translated, Unknown, Up};
         assert_eq!(run(&[Up, Translated, Unknown, Translated]), [Up, Up, Up, Translated]);
         assert_eq!(run(&[Up, Unknown, Unknown, Up, Up]), [Up, Up, Unknown, Unknown, Up]);
     }
 
     #[test]
-    fn the_first_bad_round_waits_the_first_good_one_counts() {
-        use State::{Down, Unknown, Up};
+    fn what_was_seen_before_a_long_blindness_or_absence_is_no_evidence() {
+        let rounds = [Up, Unknown, Unknown, Down, Unknown, Unknown, Unknown, Down];
+        assert_eq!(run(&rounds).last(), Some(&Unknown));
+        let mut machine = Machine::default();
+        machine.step(Up, DateTime::UNIX_EPOCH, TWO);
+        machine.step(Down, DateTime::UNIX_EPOCH + TimeDelta::seconds(10), TWO);
+        machine.step(Down, DateTime::UNIX_EPOCH + TimeDelta::days(3), TWO);
+        assert_eq!(machine.state, Up);
+    }
+
+    #[test]
+    fn the_first_bad_round_waits_the_first_other_one_counts() {
         assert_eq!(run(&[Down, Down]), [Unknown, Down]);
         assert_eq!(run(&[Up]), [Up]);
+        assert_eq!(run(&[Idle]), [Idle]);
+    }
+
+    #[test]
+    fn what_came_before_is_remembered_across_silence() {
+        let mut machine = Machine::default();
+        for round in [Up, Down, Down, Idle, Idle] {
+            machine.step(round, DateTime::UNIX_EPOCH, TWO);
+        }
+        assert_eq!((machine.state, machine.settled, machine.settled_before), (Idle, Some(Idle), Some(Up)));
     }
 
     fn any_state() -> impl Strategy<Value = State> {

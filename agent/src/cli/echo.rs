@@ -26,10 +26,17 @@ impl Echo {
             }
         };
         tracing::info!(listen = %listener.local_addr().unwrap_or(self.http), "echoing source addresses");
+        let mut signals = match lifecycle::Signals::catch() {
+            Ok(signals) => signals,
+            Err(error) => {
+                tracing::error!(%error, "failed to catch signals");
+                return exit::INTERNAL.into();
+            }
+        };
         let shutdown = CancellationToken::new();
         let ender = shutdown.clone();
         let signals = async move {
-            lifecycle::terminated().await;
+            signals.terminated().await;
             ender.cancel();
         };
         let (served, ()) =

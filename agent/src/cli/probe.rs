@@ -5,13 +5,13 @@ use std::{process::ExitCode, sync::Arc};
 use clap::Args;
 use comfy_table::{Cell, Color, ContentArrangement, Table, presets::UTF8_HORIZONTAL_ONLY};
 use futures_util::future::join_all;
-use vipwatch_model::{judge, probe::Probe as ModelProbe, state::State, verdict::Verdict};
+use vipwatch_model::{probe::Probe as ModelProbe, state::State, verdict::Verdict};
 
 use super::ConfigFile;
 use crate::{
     app, exit,
     plan::{Plan, Planned},
-    prober::{Observation, Prober},
+    prober::Prober,
 };
 
 #[derive(Debug, Args)]
@@ -59,15 +59,7 @@ impl Probe {
         let verdicts: Vec<(&Planned, Verdict)> = chosen
             .iter()
             .zip(rounds)
-            .map(|(planned, observation)| {
-                let verdict = match observation {
-                    Observation::Flows(flows) => {
-                        judge::source(&planned.probe, &flows, &plan.egress, &plan.book)
-                    }
-                    Observation::NodeHealth(health) => judge::node_health(&planned.probe, &health),
-                };
-                (planned.as_ref(), verdict)
-            })
+            .map(|(planned, observation)| (planned.as_ref(), plan.judge(&planned.probe, &observation)))
             .collect();
         super::print(&if self.json { json(&verdicts) } else { table(&verdicts) });
         code(&verdicts)

@@ -48,6 +48,9 @@ impl Validate {
                     count(plan.probes.len(), "probe"),
                     count(config.receivers.len(), "receiver"),
                 ));
+                if let Some(warning) = plan.overload(config.agent.max_flows) {
+                    eprintln!("vipwatch: {warning}");
+                }
                 ExitCode::SUCCESS
             }
             Err(code) => code.into(),

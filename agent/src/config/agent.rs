@@ -10,7 +10,7 @@ use url::Url;
 
 use super::{
     address::OpenUrl,
-    duration::{DAY, HOUR, Time},
+    duration::{DAY, HOUR, SECOND, Time},
     name::Line,
     table::table,
     value::Whole,
@@ -51,7 +51,7 @@ table! {
         /// How long results are kept.
         default keep: Time<HOUR, { 3_660 * DAY }> = "7d",
         /// How long a shutdown may take to finish the rounds that are under way.
-        default grace: Time<0, HOUR> = "10s",
+        default grace: Time<SECOND, HOUR> = "10s",
     }
 }
 

@@ -1,6 +1,9 @@
 //! One receiver's lane: its deliveries in order, one attempt at a time.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use tokio::sync::{mpsc, watch};
@@ -8,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     ReceiverStatus, RecentDelivery,
-    backoff::retry_delay,
+    backoff::{LONGEST, retry_delay},
     webhook::{Reply, Webhook},
 };
 use crate::{
@@ -42,16 +45,35 @@ impl Lane {
         Self { name, config, store, clock, statuses, pending: Vec::new() }
     }
 
-    pub(super) async fn run(mut self, mut queue: mpsc::Receiver<Delivery>, stop: CancellationToken) {
+    /// Runs until `stop`; gives back what is still to be delivered.
+    pub(super) async fn run(
+        mut self,
+        mut queue: mpsc::Receiver<Delivery>,
+        stop: CancellationToken,
+    ) -> (String, Vec<Delivery>) {
+        self.attend(&mut queue, &stop).await;
+        queue.close();
+        while let Some(delivery) = queue.recv().await {
+            self.accept(delivery);
+        }
+        (self.name, self.pending)
+    }
+
+    async fn attend(&mut self, queue: &mut mpsc::Receiver<Delivery>, stop: &CancellationToken) {
         let mut webhook = self.client();
         loop {
             let now = self.clock.now();
             let due = next(&self.pending);
-            let pause = due.map(|i| (self.pending[i].next_at - now).to_std().unwrap_or_default());
+            // The clock may have been set back meanwhile: nothing waits for longer than the longest pause.
+            let pause =
+                due.map(|i| (self.pending[i].next_at - now).to_std().unwrap_or_default().min(LONGEST));
             tokio::select! {
                 biased;
                 () = stop.cancelled() => return,
-                Ok(()) = self.config.changed() => webhook = self.client(),
+                Ok(()) = self.config.changed() => {
+                    webhook = self.client();
+                    self.hurry();
+                }
                 received = queue.recv() => match received {
                     Some(delivery) => self.accept(delivery),
                     None => return,
@@ -95,6 +117,14 @@ impl Lane {
         self.publish(|_| {});
     }
 
+    /// Something has changed for the better: what waits for a later attempt is attempted now.
+    fn hurry(&mut self) {
+        let now = self.clock.now();
+        for delivery in &mut self.pending {
+            delivery.next_at = delivery.next_at.min(now);
+        }
+    }
+
     fn settle(&mut self, delivery: &Delivery, reply: Reply) {
         let now = self.clock.now();
         let mut delivery = delivery.clone();
@@ -131,6 +161,9 @@ impl Lane {
             } else {
                 self.pending.remove(i);
             }
+        }
+        if state == DeliveryState::Delivered {
+            self.hurry();
         }
         let recent = RecentDelivery { state, attempts: delivery.attempts, last_error: error.clone() };
         self.note(&delivery.key.alert, recent);
@@ -179,9 +212,10 @@ async fn attempt(webhook: Result<&Webhook, &String>, delivery: &Delivery, now: D
 /// earlier one.
 fn next(pending: &[Delivery]) -> Option<usize> {
     let mut best: Option<usize> = None;
+    let mut seen = HashSet::with_capacity(pending.len());
     for (i, delivery) in pending.iter().enumerate() {
-        let held = pending[..i].iter().any(|earlier| earlier.key.alert == delivery.key.alert);
-        if !held && best.is_none_or(|best| delivery.next_at < pending[best].next_at) {
+        let first = seen.insert(delivery.key.alert.as_str());
+        if first && best.is_none_or(|best| delivery.next_at < pending[best].next_at) {
             best = Some(i);
         }
     }

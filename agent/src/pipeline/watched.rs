@@ -62,9 +62,9 @@ impl Watched {
         self.history.push_back(Tick { at, state: verdict.state, latency_us });
     }
 
-    /// Takes over what the database remembers, unless rounds have been judged already.
+    /// Takes over what the database remembers, unless rounds have been judged already or it was another target.
     pub(super) fn remember(&mut self, remembered: Remembered) {
-        if self.last.is_some() {
+        if self.last.is_some() || remembered.target != self.planned.probe.subject.target() {
             return;
         }
         let (at, verdict) = remembered.last;

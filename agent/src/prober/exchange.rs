@@ -26,17 +26,19 @@ use tokio::{
 use tokio_rustls::{TlsConnector, rustls::ClientConfig, rustls::pki_types::ServerName};
 use vipwatch_model::flow::{Failure, FailureKind, Phases};
 
-use super::{blame, lap, resolve::Resolver};
+use super::{blame, lap, resolve};
 
 /// Where an HTTP exchange goes and what it asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HttpTarget {
     /// Whether to speak TLS.
     pub tls: bool,
-    /// Address or name to connect to; the name is also the SNI.
+    /// Address or name to connect to.
     pub host: Host,
     /// Port to connect to.
     pub port: u16,
+    /// The name that the server proves with its certificate, and the SNI unless it is an address.
+    pub server_name: String,
     /// The `Host` header.
     pub authority: String,
     /// Path and query, starting with `/`.
@@ -91,15 +93,14 @@ struct Progress {
 }
 
 /// Makes exchanges. Holds what can be shared between flows without tying them together: the TLS
-/// configuration (session resumption is off) and the name servers' addresses.
+/// configuration (session resumption is off).
 pub(super) struct Exchanger {
     tls: OnceCell<TlsConnector>,
-    resolver: Resolver,
 }
 
 impl Exchanger {
     pub(super) fn new() -> Self {
-        Self { tls: OnceCell::new(), resolver: Resolver::default() }
+        Self { tls: OnceCell::new() }
     }
 
     /// Gets `target` within `limit`, reading at most `cap` bytes of body (none at all for 0).
@@ -114,9 +115,13 @@ impl Exchanger {
     ) -> Result<Answer, Failed> {
         let deadline = Instant::now() + limit;
         let mut progress = Progress::default();
-        let failure = match timeout_at(deadline, self.attempt(target, nth, cap, limit, &mut progress)).await {
+        let failure = match timeout_at(deadline, self.attempt(target, nth, cap, &mut progress)).await {
             Ok(Ok(answer)) => return Ok(answer),
             Ok(Err(failure)) => failure,
+            // Not even an address by then: that is up to this host's name servers, not to the target.
+            Err(_) if progress.remote.is_none() => {
+                Failure::new(FailureKind::Vantage, "no name server of this host answered in time")
+            }
             Err(_) => {
                 Failure::new(FailureKind::Timeout, format!("no answer within {} ms", limit.as_millis()))
             }
@@ -130,14 +135,13 @@ impl Exchanger {
         target: &HttpTarget,
         nth: u32,
         cap: usize,
-        limit: Duration,
         progress: &mut Progress,
     ) -> Result<Answer, Failure> {
         let mut mark = Instant::now();
         let remote = match &target.host {
             Host::Address(address) => SocketAddr::new(*address, target.port),
             Host::Name(name) => {
-                let addresses = self.resolver.addresses(name, limit).await?;
+                let addresses = resolve::addresses(name).await?;
                 progress.phases.resolve_us = Some(lap(&mut mark));
                 let address = addresses.iter().cycle().nth(nth as usize);
                 let address = address
@@ -157,11 +161,9 @@ impl Exchanger {
 
         let (status, headers, body) = if target.tls {
             let connector = self.tls().await?;
-            let name = match &target.host {
-                Host::Address(address) => ServerName::from(*address),
-                Host::Name(name) => ServerName::try_from(name.clone())
-                    .map_err(|_| Failure::new(FailureKind::Tls, format!("{name} cannot be a server name")))?,
-            };
+            let name = ServerName::try_from(target.server_name.clone()).map_err(|_| {
+                Failure::new(FailureKind::Tls, format!("{} cannot be a server name", target.server_name))
+            })?;
             let stream = connector.connect(name, stream).await;
             let stream = stream.map_err(|error| Failure::new(FailureKind::Tls, error.to_string()))?;
             progress.phases.tls_us = Some(lap(&mut mark));

@@ -4,7 +4,11 @@
 //! reached the cluster, so nothing may be said about it. With both in order, a "no route to host" came
 //! from the neighbour table or from a router, and is the target's affair.
 
-use std::net::IpAddr;
+use std::{
+    net::IpAddr,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use futures_util::TryStreamExt as _;
 use rtnetlink::{
@@ -14,12 +18,16 @@ use rtnetlink::{
         route::{RouteAttribute, RouteMessage},
     },
 };
-use tokio::{sync::OnceCell, task::JoinSet};
+use tokio::{task::JoinSet, time::timeout};
 use vipwatch_model::flow::{Failure, FailureKind};
 
-/// The kernel's answers about routes and links, through one netlink socket opened on first use.
+/// How long the kernel may take; it answers in microseconds unless something is wrong.
+const PATIENCE: Duration = Duration::from_millis(200);
+
+/// The kernel's answers about routes and links, through one netlink socket, opened when it is needed.
+#[derive(Default)]
 pub(super) struct Routes {
-    netlink: OnceCell<Option<Netlink>>,
+    netlink: Mutex<Option<Arc<Netlink>>>,
 }
 
 struct Netlink {
@@ -29,41 +37,56 @@ struct Netlink {
 }
 
 impl Routes {
-    pub(super) fn new() -> Self {
-        Self { netlink: OnceCell::new() }
-    }
-
     /// The fault of this host that explains a failure of `kind` towards `target`, if there is one.
     pub(super) async fn failure_of_ours(&self, kind: FailureKind, target: IpAddr) -> Option<Failure> {
         if !matches!(kind, FailureKind::Unreachable | FailureKind::Timeout | FailureKind::Reset) {
             return None;
         }
-        let netlink = self.netlink.get_or_init(|| async { Netlink::open() }).await.as_ref()?;
-        let why = match netlink.interface_towards(target).await {
-            Ok(None) => return None,
-            Ok(Some(index)) => netlink.link_fault(index).await?,
-            Err(rtnetlink::Error::NetlinkError(_)) => format!("this host has no route to {target}"),
-            Err(error) => {
-                tracing::debug!(%error, "failed to ask the kernel for a route");
+        let netlink = self.netlink()?;
+        let why = match timeout(PATIENCE, netlink.fault_towards(target)).await {
+            Ok(Ok(why)) => why?,
+            Ok(Err(rtnetlink::Error::NetlinkError(_))) => format!("this host has no route to {target}"),
+            _ => {
+                tracing::warn!("failed to ask the kernel for a route; asking over a new socket next time");
+                self.lock().take();
                 return None;
             }
         };
         Some(Failure::new(FailureKind::Vantage, why))
     }
+
+    fn netlink(&self) -> Option<Arc<Netlink>> {
+        let mut slot = self.lock();
+        if slot.is_none() {
+            match Netlink::open() {
+                Ok(netlink) => *slot = Some(Arc::new(netlink)),
+                Err(error) => tracing::warn!(
+                    %error,
+                    "failed to open a netlink socket; faults of this host's network cannot be told from the cluster's"
+                ),
+            }
+        }
+        slot.clone()
+    }
+
+    // Only ever replaced as a whole, so a poisoned lock is usable.
+    fn lock(&self) -> MutexGuard<'_, Option<Arc<Netlink>>> {
+        self.netlink.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Netlink {
-    fn open() -> Option<Self> {
-        match rtnetlink::new_connection() {
-            Ok((connection, handle, _)) => {
-                let mut tasks = JoinSet::new();
-                tasks.spawn(connection);
-                Some(Self { handle, _connection: tasks })
-            }
-            Err(error) => {
-                tracing::warn!(%error, "failed to open a netlink socket; faults of this host's network cannot be told from the cluster's");
-                None
-            }
+    fn open() -> std::io::Result<Self> {
+        let (connection, handle, _) = rtnetlink::new_connection()?;
+        let mut tasks = JoinSet::new();
+        tasks.spawn(connection);
+        Ok(Self { handle, _connection: tasks })
+    }
+
+    async fn fault_towards(&self, target: IpAddr) -> Result<Option<String>, rtnetlink::Error> {
+        match self.interface_towards(target).await? {
+            Some(index) => Ok(self.link_fault(index).await),
+            None => Ok(None),
         }
     }
 

@@ -9,7 +9,7 @@ use vipwatch_model::probe::ProbeName;
 use crate::schedule::Schedule;
 
 /// How many missed ticks of a cron schedule are counted one by one.
-const COUNTED: u64 = 100_000;
+const COUNTED: u64 = 1_000;
 
 /// Ticks by the monotonic time at which they are due. Calendar and monotonic time are tied together
 /// when the queue is made.

@@ -135,13 +135,18 @@ impl Inner {
         self.records.iter().rev().take(64).any(Record::is_precious)
     }
 
-    /// Keeps to the cap by dropping the oldest record that is only history; precious ones stay, even
-    /// over the cap: there are as many of these as there were changes of state.
+    /// Keeps to the cap: the oldest record that is only history goes; where there is none, the oldest that
+    /// can loses its flows. What alerts depend on stays: there is as much of it as there were changes.
     fn shrink(&mut self, cap: usize) {
         while self.records.len() > cap {
-            let Some(index) = self.records.iter().position(|record| !record.is_precious()) else { return };
-            self.records.remove(index);
-            self.lost += 1;
+            if let Some(index) = self.records.iter().position(|record| !record.is_precious()) {
+                self.records.remove(index);
+                self.lost += 1;
+                continue;
+            }
+            let slimmed = self.records.iter_mut().any(Record::slim);
+            self.lost += u64::from(slimmed);
+            return;
         }
     }
 }

@@ -10,18 +10,17 @@ use vipwatch_model::{
     verdict::Verdict,
 };
 
-use super::{Delivery, DeliveryKey, StoreError, open};
+use vipwatch_web::api::{HISTORY_TICKS, RECENT_TRANSITIONS};
 
-/// How many rounds of each probe are read back for the page.
-const HISTORY: usize = 60;
-/// How many transitions are read back for the page.
-const TRANSITIONS: usize = 50;
+use super::{Delivery, DeliveryKey, StoreError, open};
 
 /// One probe as it was.
 #[derive(Debug, Clone)]
 pub struct Remembered {
     /// The probe's name.
     pub probe: String,
+    /// What it was pointed at.
+    pub target: String,
     /// Its state machine, in the middle of whatever it was counting.
     pub machine: Machine,
     /// Its last verdict, and when it was given.
@@ -87,25 +86,29 @@ fn read(connection: &Connection) -> rusqlite::Result<Restored> {
         "SELECT at, state, latency FROM round WHERE probe = ?1 ORDER BY at DESC, id DESC LIMIT ?2",
     )?;
     let mut probes = connection.prepare(
-        "SELECT p.id, p.name, s.at, s.machine, s.verdict FROM probe_state s JOIN probe p ON p.id = s.probe",
+        "SELECT p.id, p.name, s.at, s.machine, s.verdict, p.target FROM probe_state s JOIN probe p ON p.id = s.probe",
     )?;
     let mut rows = probes.query([])?;
     while let Some(row) = rows.next()? {
         let id: i64 = row.get(0)?;
-        let ticks =
-            history.query_map((id, HISTORY as i64), |row| Ok((time(row, 0)?, word(row, 1)?, row.get(2)?)))?;
-        let mut ticks: Vec<_> = ticks.collect::<Result<_, _>>()?;
+        let ticks = history
+            .query_map((id, HISTORY_TICKS as i64), |row| Ok((time(row, 0)?, word(row, 1)?, row.get(2)?)))?;
+        let mut ticks = readable(ticks)?;
         ticks.reverse();
-        restored.probes.push(Remembered {
-            probe: row.get(1)?,
-            machine: from_json(row, 3)?,
-            last: (time(row, 2)?, from_json(row, 4)?),
-            history: ticks,
-        });
+        let remembered = || {
+            Ok(Remembered {
+                probe: row.get(1)?,
+                target: row.get(5)?,
+                machine: from_json(row, 3)?,
+                last: (time(row, 2)?, from_json(row, 4)?),
+                history: ticks,
+            })
+        };
+        restored.probes.extend(readable([remembered()])?);
     }
     let mut alerts =
         connection.prepare("SELECT story FROM alert WHERE resolved_at IS NULL ORDER BY opened_at")?;
-    restored.alerts = alerts.query_map([], |row| from_json(row, 0))?.collect::<Result<_, _>>()?;
+    restored.alerts = readable(alerts.query_map([], |row| from_json(row, 0))?)?;
     let mut transitions = connection.prepare(
         "SELECT t.at, p.name, p.service, p.node, t.from_state, t.to_state, t.reason
          FROM transition t JOIN probe p ON p.id = t.probe ORDER BY t.at DESC, t.id DESC LIMIT ?1",
@@ -121,8 +124,7 @@ fn read(connection: &Connection) -> rusqlite::Result<Restored> {
             reason: row.get(6)?,
         })
     };
-    restored.transitions =
-        transitions.query_map([TRANSITIONS as i64], transition)?.collect::<Result<_, _>>()?;
+    restored.transitions = readable(transitions.query_map([RECENT_TRANSITIONS as i64], transition)?)?;
     let mut deliveries = connection.prepare(
         "SELECT alert, receiver, event, document, created_at, attempts, next_at
          FROM outbox WHERE state = 'pending' ORDER BY id",
@@ -136,7 +138,7 @@ fn read(connection: &Connection) -> rusqlite::Result<Restored> {
             next_at: time(row, 6)?,
         })
     };
-    restored.deliveries = deliveries.query_map([], delivery)?.collect::<Result<_, _>>()?;
+    restored.deliveries = readable(deliveries.query_map([], delivery)?)?;
     let mut tallies = connection.prepare(
         "SELECT receiver, sum(state = 'delivered'), sum(state = 'dead') FROM outbox WHERE state <> 'pending' GROUP BY receiver",
     )?;
@@ -147,8 +149,26 @@ fn read(connection: &Connection) -> rusqlite::Result<Restored> {
             dead: row.get::<_, i64>(2)?.try_into().unwrap_or(0),
         })
     };
-    restored.tallies = tallies.query_map([], tally)?.collect::<Result<_, _>>()?;
+    restored.tallies = readable(tallies.query_map([], tally)?)?;
     Ok(restored)
+}
+
+/// Leaves out what another version has written in a way that this one does not understand: one row must
+/// not make the rest unusable. Faults of the database itself stay faults.
+fn readable<T>(rows: impl IntoIterator<Item = rusqlite::Result<T>>) -> rusqlite::Result<Vec<T>> {
+    let mut kept = Vec::new();
+    for row in rows {
+        match row {
+            Ok(value) => kept.push(value),
+            Err(
+                error @ (rusqlite::Error::FromSqlConversionFailure(..)
+                | rusqlite::Error::IntegralValueOutOfRange(..)
+                | rusqlite::Error::InvalidColumnType(..)),
+            ) => tracing::warn!(%error, "left out a row that cannot be understood"),
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(kept)
 }
 
 fn time(row: &Row<'_>, index: usize) -> rusqlite::Result<DateTime<Utc>> {

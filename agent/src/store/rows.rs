@@ -64,7 +64,7 @@ fn write_round(
     fresh: &mut ProbeIds,
     round: &RoundRecord,
 ) -> rusqlite::Result<()> {
-    let probe = probe_id(transaction, ids, fresh, &round.probe)?;
+    let probe = probe_id(transaction, ids, fresh, &round.planned.probe)?;
     let at = round.at.timestamp_millis();
     let verdict = &round.verdict;
     transaction
@@ -176,13 +176,38 @@ fn write_flow(transaction: &Transaction<'_>, round: i64, nth: usize, flow: &Flow
     Ok(())
 }
 
-/// A row for the alert, unless one of its kind and subject is open already (which can only come from
-/// a time when this database was away: then the older row stands for both).
+/// Writes alerts that are open into a database that has taken another one's place.
+pub(super) fn reopen<'a>(
+    connection: &mut Connection,
+    alerts: impl Iterator<Item = &'a Alert>,
+) -> rusqlite::Result<()> {
+    let transaction = connection.transaction()?;
+    for alert in alerts {
+        insert_alert(&transaction, alert, None)?;
+    }
+    transaction.commit()
+}
+
+/// A row for the alert, if it has none. An older one of its kind and subject that is still open (which can
+/// only come from a time when this database was away) ends with it.
 fn insert_alert(
     transaction: &Transaction<'_>,
     alert: &Alert,
     resolved: Option<DateTime<Utc>>,
 ) -> rusqlite::Result<()> {
+    if resolved.is_none() {
+        transaction
+            .prepare_cached(
+                "UPDATE alert SET resolved_at = ?1
+                 WHERE resolved_at IS NULL AND kind = ?2 AND subject = ?3 AND id <> ?4",
+            )?
+            .execute(params![
+                alert.opened_at.timestamp_millis(),
+                alert.key.kind.as_str(),
+                alert.key.subject,
+                alert.id,
+            ])?;
+    }
     transaction
         .prepare_cached(
             "INSERT INTO alert (id, kind, subject, opened_at, resolved_at, story) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
@@ -204,16 +229,8 @@ fn resolve(transaction: &Transaction<'_>, resolved: &[(Alert, Resolution)]) -> r
         // The row is missing when the database was replaced while the alert was open.
         insert_alert(transaction, alert, Some(resolution.at))?;
         transaction
-            .prepare_cached(
-                "UPDATE alert SET resolved_at = ?1
-                 WHERE resolved_at IS NULL AND (id = ?2 OR (kind = ?3 AND subject = ?4))",
-            )?
-            .execute(params![
-                resolution.at.timestamp_millis(),
-                alert.id,
-                alert.key.kind.as_str(),
-                alert.key.subject,
-            ])?;
+            .prepare_cached("UPDATE alert SET resolved_at = ?1 WHERE resolved_at IS NULL AND id = ?2")?
+            .execute(params![resolution.at.timestamp_millis(), alert.id])?;
     }
     Ok(())
 }

@@ -1,10 +1,17 @@
 //! The writer thread: takes batches off the queue and commits each in one transaction.
 
-use std::{collections::HashSet, sync::Arc, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    os::unix::fs::MetadataExt as _,
+    path::Path,
+    sync::Arc,
+    time::Duration,
+};
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use rusqlite::Connection;
 use tokio::sync::watch;
+use vipwatch_model::alert::Alert;
 
 use super::{
     DeliveryKey, Health, Options, Outlets, Record, StoreError, open,
@@ -18,8 +25,12 @@ use crate::clock::Clock;
 const BATCH: usize = 4_096;
 /// How long to wait before the database is tried again after a failure.
 const RETRY: Duration = Duration::from_secs(1);
+/// How often the thread shows that it is alive, and looks after the file.
+const MAINTAIN_EVERY: Duration = Duration::from_secs(3);
 /// How often old rows are looked for.
-const PRUNE_EVERY: Duration = Duration::from_secs(30);
+const PRUNE_EVERY: TimeDelta = TimeDelta::seconds(30);
+/// How soon again when there are more of them than are deleted at once.
+const PRUNE_ON: TimeDelta = TimeDelta::milliseconds(200);
 
 pub(super) struct Writer {
     options: Options,
@@ -31,11 +42,16 @@ pub(super) struct Writer {
     restored: bool,
     /// Deliveries that went out before they could be committed.
     handed: HashSet<DeliveryKey>,
+    /// Alerts that are written as open, so that a database that takes the place of this one gets them too.
+    open_alerts: HashMap<String, Alert>,
+    prune_at: DateTime<Utc>,
 }
 
 struct Database {
     connection: Connection,
     ids: ProbeIds,
+    /// Which file it is, to see when another one stands at its path.
+    file: Option<(u64, u64)>,
 }
 
 impl Writer {
@@ -46,6 +62,7 @@ impl Writer {
         queue: Arc<Queue>,
         health: watch::Sender<Health>,
     ) -> Self {
+        let prune_at = clock.now();
         Self {
             options,
             clock,
@@ -55,17 +72,20 @@ impl Writer {
             database: None,
             restored: false,
             handed: HashSet::new(),
+            open_alerts: HashMap::new(),
+            prune_at,
         }
     }
 
     pub(super) fn run(mut self) {
-        let mut prune_at = self.clock.now();
         // Opened at once, so that what is remembered is there before the first round.
         let opened = self.database().map(drop);
         self.report(opened);
         while let Some(batch) =
-            self.queue.take(BATCH, if self.database.is_some() { PRUNE_EVERY } else { RETRY })
+            self.queue.take(BATCH, if self.database.is_some() { MAINTAIN_EVERY } else { RETRY })
         {
+            self.outlets.heartbeat.beat();
+            self.notice_other_file();
             let written = self.write(&batch);
             let failed = written.is_err();
             self.report(written);
@@ -78,15 +98,7 @@ impl Writer {
                 continue;
             }
             self.queue.written();
-            if self.clock.now() >= prune_at {
-                let more = self.prune();
-                let pause = if more {
-                    TimeDelta::milliseconds(200)
-                } else {
-                    TimeDelta::seconds(PRUNE_EVERY.as_secs().cast_signed())
-                };
-                prune_at = self.clock.now() + pause;
-            }
+            self.prune();
         }
         let left = self.queue.give_up();
         if left > 0 {
@@ -103,11 +115,15 @@ impl Writer {
     }
 
     fn open(&mut self) -> Result<Database, StoreError> {
-        let connection = open::for_writing(&self.options.path)?;
-        if !self.restored {
+        let mut connection = open::for_writing(&self.options.path)?;
+        if self.restored {
+            let open = rows::reopen(&mut connection, self.open_alerts.values());
+            open.map_err(|source| open::explain(&self.options.path, source))?;
+        } else {
             self.restore()?;
         }
-        Ok(Database { connection, ids: ProbeIds::new() })
+        let file = file_at(&self.options.path);
+        Ok(Database { connection, ids: ProbeIds::new(), file })
     }
 
     fn restore(&mut self) -> Result<(), StoreError> {
@@ -116,6 +132,7 @@ impl Writer {
         for delivery in &restored.deliveries {
             let _ = self.outlets.deliveries.blocking_send(delivery.clone());
         }
+        self.open_alerts = restored.alerts.iter().map(|alert| (alert.id.clone(), alert.clone())).collect();
         // Nobody listens only when the agent is ending.
         let _ = self.outlets.restored.blocking_send(Box::new(restored));
         Ok(())
@@ -132,7 +149,26 @@ impl Writer {
             // The file may be another one next time: moved away, replaced, remounted.
             self.database = None;
             open::explain(&path, source)
-        })
+        })?;
+        for record in batch {
+            for alert in record.opened() {
+                self.open_alerts.insert(alert.id.clone(), alert.clone());
+            }
+            for (alert, _) in record.resolved() {
+                self.open_alerts.remove(&alert.id);
+            }
+        }
+        Ok(())
+    }
+
+    /// SQLite goes on writing to a file that was deleted or moved away, and all of it would be gone after a restart.
+    fn notice_other_file(&mut self) {
+        let moved =
+            |database: &Database| database.file.is_some() && file_at(&self.options.path) != database.file;
+        if self.database.as_ref().is_some_and(moved) {
+            tracing::warn!(path = %self.options.path.display(), "the database was moved or replaced; going on with what is at its path now");
+            self.database = None;
+        }
     }
 
     /// Gives the outbox what it has to deliver: after the commit, or at once when there is none.
@@ -167,15 +203,25 @@ impl Writer {
         });
     }
 
-    fn prune(&mut self) -> bool {
+    fn prune(&mut self) {
+        let now = self.clock.now();
+        if now < self.prune_at {
+            return;
+        }
         let keep = TimeDelta::from_std(self.options.keep).unwrap_or(TimeDelta::MAX);
-        let (Some(database), Some(before)) = (&mut self.database, self.clock.now().checked_sub_signed(keep))
-        else {
-            return false;
+        let (Some(database), Some(before)) = (&mut self.database, now.checked_sub_signed(keep)) else {
+            return;
         };
-        rows::prune(&mut database.connection, before).unwrap_or_else(|error| {
+        let more = rows::prune(&mut database.connection, before).unwrap_or_else(|error| {
             tracing::warn!(%error, "failed to delete old rows");
             false
-        })
+        });
+        self.prune_at = now + if more { PRUNE_ON } else { PRUNE_EVERY };
     }
+}
+
+/// Which file is at `path`: device and inode.
+fn file_at(path: &Path) -> Option<(u64, u64)> {
+    let file = std::fs::metadata(path).ok()?;
+    Some((file.dev(), file.ino()))
 }

@@ -3,11 +3,12 @@
 use std::{os::unix::net::UnixDatagram, time::Duration};
 
 use rustix::process::Signal;
+use vipwatch_lab::cluster::{Change, ExternalTrafficPolicy};
 use vipwatch_web::api::State;
 
 use crate::{
-    agent::{Home, Page, Running, free_address, get, state},
-    cluster::Cluster,
+    agent::{Home, Page, Running, free_address, get, state, vipwatch},
+    cluster::{Cluster, ECHO},
 };
 
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -126,4 +127,62 @@ fn an_address_that_is_taken_is_named() {
     assert_eq!(output.status.code(), Some(69));
     let told = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(told.contains("agent.listen"), "{told}");
+}
+
+#[test]
+fn a_config_map_is_reloaded_when_its_link_is_swapped() {
+    let cluster = Cluster::start();
+    let listen = free_address();
+    let config = cluster.config(listen, 200, "");
+    // As the kubelet lays it out: probes.toml -> ..data/probes.toml, ..data -> ..1
+    let volume = tempfile::tempdir().unwrap();
+    let version = |n: u32, config: &str| {
+        let directory = volume.path().join(format!("..{n}"));
+        std::fs::create_dir(&directory).unwrap();
+        std::fs::write(directory.join("probes.toml"), config).unwrap();
+        let fresh = volume.path().join("..data_tmp");
+        std::os::unix::fs::symlink(format!("..{n}"), &fresh).unwrap();
+        std::fs::rename(fresh, volume.path().join("..data")).unwrap();
+    };
+    let database = tempfile::tempdir().unwrap();
+    let elsewhere = |config: &str| {
+        let path = database.path().join("vipwatch.db");
+        config.replace("[defaults]", &format!("database = \"{}\"\n[defaults]", path.display()))
+    };
+    version(1, &elsewhere(&config));
+    std::os::unix::fs::symlink("..data/probes.toml", volume.path().join("probes.toml")).unwrap();
+    let mut command = vipwatch();
+    command.args(["run", "--config"]).arg(volume.path().join("probes.toml"));
+    let _agent = Running::of(&mut command);
+    let mut page = Page::open(listen);
+    page.wait_for("the start", PATIENCE, |overview| overview.vantage == "test");
+    for (n, vantage) in [(2, "second"), (3, "third")] {
+        version(n, &elsewhere(&config.replace("vantage = \"test\"", &format!("vantage = \"{vantage}\""))));
+        std::fs::remove_dir_all(volume.path().join(format!("..{}", n - 1))).unwrap();
+        page.wait_for("the new version", PATIENCE, |overview| overview.vantage == vantage);
+    }
+}
+
+#[test]
+fn drift_ends_when_the_configuration_accepts_it() {
+    let cluster = Cluster::start();
+    let listen = free_address();
+    let config = cluster.config(listen, 200, "");
+    let home = Home::new(&config);
+    let _agent = Running::start(&home);
+    let name = cluster.vip_probe();
+    let mut page = Page::open(listen);
+    page.wait_for("the start", PATIENCE, |overview| state(overview, &name) == State::Up);
+    cluster.apply(Change::policy(ECHO, ExternalTrafficPolicy::Cluster));
+    page.wait_for("both alerts", PATIENCE, |overview| overview.alerts.len() == 2);
+    let accepted: String = config
+        .replace("\"Local\"", "\"Cluster\"")
+        .lines()
+        .filter(|line| !line.starts_with("health_check"))
+        .map(|line| format!("{line}\n"))
+        .collect();
+    home.configure(&accepted);
+    page.wait_for("no alert", PATIENCE, |overview| {
+        overview.alerts.is_empty() && state(overview, &name) == State::Up
+    });
 }

@@ -167,7 +167,7 @@ fn moving_the_pod_flips_its_nodes_and_the_vip_goes_on() {
     assert_eq!(opened.alert.node.as_deref(), Some("node-1"));
     assert_eq!(opened.alert.title, "node-1 lost its last ready endpoint of default/echo-server");
     assert!(others.iter().all(|other| other.alert.key.kind == AlertKind::Unreachable), "{others:#?}");
-    let moved = outside.until("the VIP answers from node-2", |overview| {
+    outside.until("the VIP answers from node-2, and the nodes say so", |overview| {
         let vip = vip(overview, VIP);
         let answers_there = |last: &vipwatch_web::api::RoundView| {
             last.finding == "preserved"
@@ -175,13 +175,17 @@ fn moving_the_pod_flips_its_nodes_and_the_vip_goes_on() {
         };
         vip.state == State::Up
             && vip.last.as_ref().is_some_and(answers_there)
+            && state(overview, &node(1)) == State::Idle
             && state(overview, &node(2)) == State::Up
+            && state(overview, &node(3)) == State::Idle
     });
-    assert_eq!(state(&moved, &node(1)), State::Idle);
-    assert_eq!(state(&moved, &node(3)), State::Idle);
-    outside.lab.move_pod(ECHO, "node-1").unwrap();
     let (resolved, _) = outside.receiver.next_of(AlertKind::NodeUnhealthy, Event::Resolved, PATIENCE);
     assert_eq!(resolved.alert.id, opened.alert.id);
+    let reason = resolved.resolution.unwrap().reason;
+    assert!(
+        reason.starts_with("node-2 has a ready endpoint") && reason.ends_with("the pod moved."),
+        "{reason}"
+    );
 }
 
 #[test]

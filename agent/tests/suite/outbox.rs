@@ -160,3 +160,26 @@ fn a_receiver_that_is_dead_until_after_a_restart_gets_everything_in_order() {
     assert!(between.iter().all(|other| other.alert.key.kind != AlertKind::SourceTranslated));
     agent.kill();
 }
+
+#[test]
+fn a_receiver_that_is_taken_out_and_put_back_gets_what_waited() {
+    let cluster = Cluster::start();
+    let address = free_address();
+    let listen = free_address();
+    let with = cluster.config(listen, 200, &receiver("late", address));
+    let home = Home::new(&with);
+    let agent = Running::start(&home);
+    let name = cluster.vip_probe();
+    let mut page = Page::open(listen);
+    page.wait_for("the start", PATIENCE, |overview| state(overview, &name) == State::Up);
+    cluster.apply(Change::policy(ECHO, ExternalTrafficPolicy::Cluster));
+    page.wait_for("failed attempts", PATIENCE, |overview| {
+        overview.receivers.iter().any(|receiver| receiver.pending > 0 && receiver.last_error.is_some())
+    });
+    home.configure(&cluster.config(listen, 200, ""));
+    page.wait_for("no receiver", PATIENCE, |overview| overview.receivers.is_empty());
+    let late = Receiver::on(TcpListener::bind(address).unwrap());
+    home.configure(&with);
+    late.next_of(AlertKind::SourceTranslated, Event::Opened, PATIENCE);
+    agent.kill();
+}

@@ -28,6 +28,7 @@ fn target(address: SocketAddr) -> HttpTarget {
         tls: false,
         host: Host::Address(address.ip()),
         port: address.port(),
+        server_name: address.ip().to_string(),
         authority: address.to_string(),
         path: "/".into(),
     }
@@ -40,7 +41,12 @@ fn planned(method: Method, flows: u32) -> Planned {
             name: ProbeName::new("test"),
             subject: Subject::Endpoint { url: "http://test/".into() },
             expectation: Expectation::Preserved,
-            thresholds: Thresholds { alert_after: 2, resolve_after: 2 },
+            thresholds: Thresholds {
+                alert_after: 2,
+                resolve_after: 2,
+                stale_after: chrono::TimeDelta::minutes(10),
+            },
+            labels: std::collections::BTreeMap::new(),
         },
         method,
         schedule: Schedule::Every(gap),

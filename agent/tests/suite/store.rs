@@ -147,3 +147,69 @@ fn old_rows_are_deleted() {
         .unwrap();
     assert_eq!((left, orphans), (0, 0));
 }
+
+#[test]
+fn a_database_that_is_moved_away_is_noticed_and_open_alerts_go_along() {
+    let cluster = Cluster::start();
+    let ops = Receiver::start();
+    let listen = free_address();
+    let home = Home::new(&cluster.config(listen, 200, &receiver("ops", ops.address)));
+    let agent = Running::start(&home);
+    let name = cluster.vip_probe();
+    Page::open(listen).wait_for("the start", PATIENCE, |overview| state(overview, &name) == State::Up);
+    cluster.apply(Change::policy(ECHO, ExternalTrafficPolicy::Cluster));
+    let (opened, _) = ops.next_of(AlertKind::SourceTranslated, Event::Opened, PATIENCE);
+    for suffix in ["", "-wal", "-shm"] {
+        let path = format!("{}{suffix}", home.database().display());
+        std::fs::rename(&path, format!("{path}.away")).unwrap();
+    }
+    let open_in_the_new_one = || {
+        let database = rusqlite::Connection::open_with_flags(
+            home.database(),
+            rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY,
+        )
+        .ok()?;
+        let open = "SELECT id FROM alert WHERE kind = 'source_translated' AND resolved_at IS NULL";
+        database.query_row(open, [], |row| row.get::<_, String>(0)).ok()
+    };
+    let give_up = std::time::Instant::now() + PATIENCE;
+    while open_in_the_new_one().as_ref() != Some(&opened.alert.id) {
+        assert!(std::time::Instant::now() < give_up, "the new database does not know the alert");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    agent.kill();
+    let agent = Running::start(&home);
+    cluster.apply(Change::HealAll);
+    let (resolved, others) = ops.next_of(AlertKind::SourceTranslated, Event::Resolved, PATIENCE);
+    assert_eq!(resolved.alert.id, opened.alert.id);
+    assert!(others.iter().all(
+        |other| other.alert.key.kind != AlertKind::SourceTranslated || other.alert.id == opened.alert.id
+    ));
+    agent.kill();
+}
+
+#[test]
+fn a_row_that_cannot_be_read_does_not_hide_the_others() {
+    let cluster = Cluster::start();
+    let listen = free_address();
+    let home = Home::new(&cluster.config(listen, 200, ""));
+    let agent = Running::start(&home);
+    let name = cluster.vip_probe();
+    Page::open(listen).wait_for("the start", PATIENCE, |overview| state(overview, &name) == State::Up);
+    agent.kill();
+    let database = rusqlite::Connection::open(home.database()).unwrap();
+    database
+        .execute_batch(
+            "INSERT INTO transition (probe, at, from_state, to_state, reason) VALUES (1, 1, 'sideways', 'up', '');
+             INSERT INTO alert VALUES ('x', 'strange', 'y', 1, NULL, 'no JSON');
+             UPDATE probe_state SET machine = '{}' WHERE probe = 1;",
+        )
+        .unwrap();
+    drop(database);
+    let agent = Running::start(&home);
+    let shown = Page::open(listen).wait_for("a start all the same", PATIENCE, |overview| {
+        state(overview, &name) == State::Up && overview.agent.store.ok
+    });
+    assert!(shown.transitions.len() > 1, "{:?}", shown.transitions);
+    agent.kill();
+}

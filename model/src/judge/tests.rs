@@ -1,7 +1,8 @@
 //! What must hold of every judgement, whatever the flows.
 
-use std::net::SocketAddr;
+use std::{collections::BTreeMap, net::SocketAddr};
 
+use chrono::TimeDelta;
 use proptest::prelude::*;
 
 use super::*;
@@ -24,7 +25,8 @@ fn probe(expectation: Expectation) -> Probe {
             address,
         },
         expectation,
-        thresholds: Thresholds { alert_after: 2, resolve_after: 2 },
+        thresholds: Thresholds { alert_after: 2, resolve_after: 2, stale_after: TimeDelta::minutes(10) },
+        labels: BTreeMap::new(),
     }
 }
 

@@ -1,25 +1,31 @@
 //! Runs every `scenarios/*.toml`: rounds in, verdicts, states and alerts out.
 //!
-//! A scenario has a `story`, the service as configured, and `[[round]]`s. A flow is written as the
-//! source address that the far side reports, or as the word of a failure; an answer of a health check
-//! node port as `ready`, `no endpoints`, `other service`, or the word of a failure. What a round leaves
-//! out is not checked.
+//! A scenario has a `story`, the service as configured, and `[[round]]`s. A round is one of the VIP (`flows`) or
+//! of nodes (`nodes`, by number). A flow is written as the source address that the far side reports, or as the word of a
+//! failure; an answer of a health check node port as `ready`, `no endpoints`, `proxy unhealthy`, `other service`, `garbage`,
+//! or the word of a failure. What a round leaves out is not checked; alerts are always checked. Alerts of nodes are
+//! written as `kind node-N`, others as `kind`.
 
-use std::{collections::BTreeSet, path::Path};
+use std::{
+    collections::{BTreeMap, HashMap},
+    path::Path,
+};
 
-use chrono::{DateTime, TimeDelta};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::Deserialize;
 use vipwatch_model::{
     address::{AddressBook, Node},
-    alert::{self, Alert, AlertKey},
+    alert::{Alert, Board, Known},
     egress::Egress,
     flow::{FailureKind, Flow, Outcome, Phases, SourceReport},
     judge,
     node_health::{HealthAnswer, HealthDetail, NodeHealth},
     probe::{Expectation, Probe, ProbeName, Subject, TrafficPolicy},
     state::{Machine, State, Thresholds},
-    verdict::Finding,
+    verdict::{Finding, Verdict},
 };
+
+const SERVICE: &str = "default/echo-server";
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -46,26 +52,33 @@ fn two() -> u32 {
 #[serde(deny_unknown_fields)]
 struct Round {
     flows: Option<Vec<String>>,
-    node: Option<String>,
-    #[serde(default)]
-    drift_everywhere: bool,
+    nodes: Option<BTreeMap<String, String>>,
     #[serde(default = "once")]
     times: u32,
+    /// The agent stops, forgets its alerts as if the database had been lost, and starts again.
+    #[serde(default)]
+    board_lost: bool,
+    /// Seconds since the round before.
+    #[serde(default = "ten")]
+    after: i64,
     finding: Option<Finding>,
     state: Option<State>,
+    states: Option<BTreeMap<String, State>>,
     reason_has: Option<Vec<String>>,
     remedy_has: Option<String>,
     #[serde(default)]
-    opens: Vec<alert::AlertKind>,
+    opens: Vec<String>,
     #[serde(default)]
-    resolves: Vec<alert::AlertKind>,
+    resolves: Vec<String>,
 }
 
 fn once() -> u32 {
     1
 }
 
-const LOCAL: &str = "192.0.2.9:40000";
+fn ten() -> i64 {
+    10
+}
 
 fn book() -> AddressBook {
     let node = |n: u8| Node {
@@ -99,7 +112,7 @@ fn flow(text: &str) -> Flow {
         },
     };
     Flow {
-        local: Some(LOCAL.parse().unwrap()),
+        local: Some("192.0.2.9:40000".parse().unwrap()),
         remote: Some("192.0.2.201:80".parse().unwrap()),
         phases: Phases::default(),
         outcome,
@@ -113,11 +126,10 @@ fn health(text: &str) -> NodeHealth {
         ..HealthDetail::default()
     };
     let answer = match text {
-        "ready" => HealthAnswer::Ready(of("default/echo-server", 1)),
-        "no endpoints" => HealthAnswer::NotReady(of("default/echo-server", 0)),
+        "ready" => HealthAnswer::Ready(of(SERVICE, 1)),
+        "no endpoints" => HealthAnswer::NotReady(of(SERVICE, 0)),
         "proxy unhealthy" => {
-            let detail = HealthDetail { proxy_healthy: Some(false), ..of("default/echo-server", 1) };
-            HealthAnswer::NotReady(detail)
+            HealthAnswer::NotReady(HealthDetail { proxy_healthy: Some(false), ..of(SERVICE, 1) })
         }
         "other service" => HealthAnswer::Ready(of("default/other", 1)),
         "garbage" => HealthAnswer::Unreadable("HTTP 404".into()),
@@ -126,49 +138,143 @@ fn health(text: &str) -> NodeHealth {
     NodeHealth { answer, took_us: 1_000 }
 }
 
-fn probe(scenario: &Scenario, on_node: bool) -> Probe {
-    let policy = match scenario.policy.as_deref() {
-        Some("Cluster") => TrafficPolicy::Cluster,
-        _ => TrafficPolicy::Local,
-    };
-    let service = "default/echo-server".to_owned();
-    let (name, subject) = if on_node {
-        let subject =
-            Subject::Node { service, node: "node-1".into(), address: "192.0.2.11:30001".parse().unwrap() };
-        (ProbeName::of_node("default/echo-server", "node-1"), subject)
-    } else {
-        let address = "192.0.2.201:80".parse().unwrap();
-        (
-            ProbeName::of_vip("default/echo-server", "192.0.2.201".parse().unwrap()),
-            Subject::Vip { service, policy, address },
-        )
-    };
-    let expectation = match policy {
-        _ if scenario.reachability_only => Expectation::Answer,
-        TrafficPolicy::Local => Expectation::Preserved,
-        TrafficPolicy::Cluster => Expectation::Any,
-    };
-    let thresholds = Thresholds { alert_after: scenario.alert_after, resolve_after: scenario.resolve_after };
-    Probe { name, subject, expectation, thresholds }
+/// One probe and what is known of it.
+struct Watched {
+    probe: Probe,
+    machine: Machine,
+    last: Option<(DateTime<Utc>, Verdict)>,
+}
+
+impl Watched {
+    fn known(&self) -> Option<Known<'_>> {
+        let (at, verdict) = self.last.as_ref()?;
+        Some(Known { probe: &self.probe, machine: &self.machine, verdict, at: *at })
+    }
+}
+
+struct Stage {
+    egress: Egress,
+    vip: Watched,
+    nodes: BTreeMap<String, Watched>,
+    board: Board,
+    now: DateTime<Utc>,
+    ids: u32,
+}
+
+impl Stage {
+    fn new(scenario: &Scenario) -> Self {
+        let policy = match scenario.policy.as_deref() {
+            Some("Cluster") => TrafficPolicy::Cluster,
+            _ => TrafficPolicy::Local,
+        };
+        let expectation = match policy {
+            _ if scenario.reachability_only => Expectation::Answer,
+            TrafficPolicy::Local => Expectation::Preserved,
+            TrafficPolicy::Cluster => Expectation::Any,
+        };
+        let thresholds = Thresholds {
+            alert_after: scenario.alert_after,
+            resolve_after: scenario.resolve_after,
+            stale_after: TimeDelta::minutes(10),
+        };
+        let watched = |name, subject| Watched {
+            probe: Probe { name, subject, expectation, thresholds, labels: BTreeMap::new() },
+            machine: Machine::default(),
+            last: None,
+        };
+        let vip =
+            Subject::Vip { service: SERVICE.into(), policy, address: "192.0.2.201:80".parse().unwrap() };
+        let node = |n: u8| {
+            let node = format!("node-{n}");
+            let address = format!("192.0.2.1{n}:30001").parse().unwrap();
+            let subject = Subject::Node { service: SERVICE.into(), node: node.clone(), address };
+            (n.to_string(), watched(ProbeName::of_node(SERVICE, &node), subject))
+        };
+        let fixed: Vec<_> = scenario.fixed_egress.iter().map(|net| net.parse().unwrap()).collect();
+        Self {
+            egress: Egress { socket: fixed.is_empty(), fixed },
+            vip: watched(ProbeName::of_vip(SERVICE, "192.0.2.201".parse().unwrap()), vip),
+            nodes: (1..=3).map(node).collect(),
+            board: Board::default(),
+            now: DateTime::UNIX_EPOCH,
+            ids: 0,
+        }
+    }
+
+    /// Plays a round of the VIP (`None`) or of a node; gives what it opened and resolved.
+    fn round(
+        &mut self,
+        node: Option<&str>,
+        verdict: impl Fn(&Self) -> Verdict,
+    ) -> (Vec<String>, Vec<String>) {
+        let verdict = verdict(self);
+        let now = self.now;
+        let watched = match node {
+            Some(n) => self.nodes.get_mut(n).unwrap(),
+            None => &mut self.vip,
+        };
+        let transition = watched.machine.step(verdict.state, now, watched.probe.thresholds);
+        watched.last = Some((now, verdict));
+        let this = node.map_or(&self.vip, |n| &self.nodes[n]).known().unwrap();
+        let nodes: Vec<Known<'_>> = self.nodes.values().filter_map(Watched::known).collect();
+        let ids = &mut self.ids;
+        let new_id = || {
+            *ids += 1;
+            ids.to_string()
+        };
+        let changes = self.board.update(&this, transition.as_ref(), &nodes, new_id);
+        let words = |alert: &Alert| {
+            assert!(alert.since <= alert.opened_at && !alert.title.is_empty() && !alert.reason.is_empty());
+            alert
+                .node
+                .as_ref()
+                .map_or(alert.key.kind.to_string(), |node| format!("{} {node}", alert.key.kind))
+        };
+        let resolved = changes.resolved.iter().map(|(alert, resolution)| {
+            assert!(!resolution.reason.is_empty());
+            words(alert)
+        });
+        (changes.opened.iter().map(words).collect(), resolved.collect())
+    }
 }
 
 fn play(scenario: &Scenario) {
-    let fixed: Vec<_> = scenario.fixed_egress.iter().map(|net| net.parse().unwrap()).collect();
-    let egress = Egress { socket: fixed.is_empty(), fixed };
-    let mut machine = Machine::default();
-    let mut open: BTreeSet<AlertKey> = BTreeSet::new();
-    let mut now = DateTime::UNIX_EPOCH;
+    let mut stage = Stage::new(scenario);
     for (i, round) in scenario.round.iter().enumerate() {
         let place = format!("{}, round {}", scenario.story, i + 1);
-        let probe = probe(scenario, round.node.is_some());
-        let verdict = match (&round.flows, &round.node) {
-            (Some(flows), None) => {
-                let flows: Vec<Flow> = flows.iter().map(|text| flow(text)).collect();
-                judge::source(&probe, &flows, &egress, &book())
+        if round.board_lost {
+            stage.board = Board::default();
+        }
+        let (mut opened, mut resolved) = (Vec::new(), Vec::new());
+        for _ in 0..round.times {
+            stage.now += TimeDelta::seconds(round.after);
+            let mut note = |(o, r): (Vec<String>, Vec<String>)| {
+                opened.extend(o);
+                resolved.extend(r);
+            };
+            match (&round.flows, &round.nodes) {
+                (Some(flows), None) => {
+                    let flows: Vec<Flow> = flows.iter().map(|text| flow(text)).collect();
+                    note(stage.round(None, |stage| {
+                        judge::source(&stage.vip.probe, &flows, &stage.egress, &book())
+                    }));
+                }
+                (None, Some(answers)) => {
+                    for (n, answer) in answers {
+                        let health = health(answer);
+                        note(
+                            stage.round(Some(n), |stage| judge::node_health(&stage.nodes[n].probe, &health)),
+                        );
+                    }
+                }
+                _ => panic!("{place}: a round has either flows or nodes"),
             }
-            (None, Some(answer)) => judge::node_health(&probe, &health(answer)),
-            _ => panic!("{place}: a round has either flows or node"),
+        }
+        let only = match &round.nodes {
+            Some(answers) => answers.keys().next().map(|n| &stage.nodes[n]).unwrap(),
+            None => &stage.vip,
         };
+        let (_, verdict) = only.last.as_ref().unwrap();
         if let Some(finding) = round.finding {
             assert_eq!(verdict.finding, finding, "{place}: {}", verdict.reason);
         }
@@ -182,30 +288,13 @@ fn play(scenario: &Scenario) {
                 verdict.remedy
             );
         }
-        let (mut opened, mut resolved) = (Vec::new(), Vec::new());
-        for _ in 0..round.times {
-            now += TimeDelta::seconds(10);
-            let transition = machine.step(verdict.state, now, probe.thresholds);
-            if machine.candidate.is_none() && machine.blind == 0 {
-                let over: Vec<AlertKey> =
-                    open.iter().filter(|key| key.kind.is_over_in(machine.state)).cloned().collect();
-                for key in over {
-                    resolved.push(key.kind);
-                    open.remove(&key);
-                }
-            }
-            if let Some(transition) = transition
-                && let Some(kind) =
-                    alert::opened_by(&probe, &transition, verdict.finding, round.drift_everywhere)
-                && open.insert(AlertKey::new(kind, &probe))
-            {
-                let alert = Alert::open("id".into(), kind, &probe, &verdict, &transition);
-                assert!(alert.since <= alert.opened_at && !alert.title.is_empty(), "{place}");
-                opened.push(kind);
-            }
-        }
         if let Some(state) = round.state {
-            assert_eq!(machine.state, state, "{place}: {}", verdict.reason);
+            assert_eq!(only.machine.state, state, "{place}: {}", verdict.reason);
+        }
+        let states: HashMap<_, _> =
+            stage.nodes.iter().map(|(n, node)| (n.clone(), node.machine.state)).collect();
+        for (n, state) in round.states.iter().flatten() {
+            assert_eq!(states[n], *state, "{place}: node {n}");
         }
         assert_eq!(opened, round.opens, "{place}: opened");
         assert_eq!(resolved, round.resolves, "{place}: resolved");
@@ -224,5 +313,5 @@ fn every_scenario_plays_as_written() {
         play(&scenario);
         played += 1;
     }
-    assert!(played >= 15, "only {played} scenarios were found");
+    assert!(played >= 20, "only {played} scenarios were found");
 }

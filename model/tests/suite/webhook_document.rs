@@ -1,17 +1,17 @@
 //! The examples in `docs/webhook.md` are what the code writes.
 
-use std::path::Path;
+use std::{collections::BTreeMap, path::Path};
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use vipwatch_model::{
     address::{AddressBook, Node},
-    alert::{Alert, AlertKind},
+    alert::{Alert, Board, Known},
     egress::Egress,
     flow::{Flow, Outcome, Phases, SourceReport},
     judge,
-    notification::{Notification, Resolution},
+    notification::Notification,
     probe::{Expectation, Probe, ProbeName, Subject, TrafficPolicy},
-    state::{State, Thresholds, Transition},
+    state::{Machine, Thresholds},
     verdict::Verdict,
 };
 
@@ -28,7 +28,8 @@ fn probe() -> Probe {
             address: "192.0.2.201:80".parse().unwrap(),
         },
         expectation: Expectation::Preserved,
-        thresholds: Thresholds { alert_after: 2, resolve_after: 2 },
+        thresholds: Thresholds { alert_after: 2, resolve_after: 2, stale_after: TimeDelta::minutes(10) },
+        labels: BTreeMap::from([("team".to_owned(), "edge".to_owned())]),
     }
 }
 
@@ -62,18 +63,24 @@ fn verdict(source: &str) -> Verdict {
 
 #[test]
 fn the_examples_are_what_the_code_writes() {
-    let transition = Transition {
-        from: State::Up,
-        to: State::Translated,
-        at: at("2026-11-23T03:14:25Z"),
-        began: at("2026-11-23T03:14:15Z"),
-        settled: Some(State::Up),
+    let (probe, mut board, mut machine) = (probe(), Board::default(), Machine::default());
+    let mut round = |source: &str, at: DateTime<Utc>| {
+        let verdict = verdict(source);
+        let transition = machine.step(verdict.state, at, probe.thresholds);
+        let known = Known { probe: &probe, machine: &machine, verdict: &verdict, at };
+        let id = || "01a20614-ac08-7098-b455-c6cdc68d2f3c".to_owned();
+        board.update(&known, transition.as_ref(), &[], id)
     };
-    let id = "01a20614-ac08-7098-b455-c6cdc68d2f3c".to_owned();
-    let alert = Alert::open(id, AlertKind::SourceTranslated, &probe(), &verdict("10.244.1.1"), &transition);
+    round("203.0.113.50", at("2026-11-23T03:14:05Z"));
+    round("10.244.1.1", at("2026-11-23T03:14:15Z"));
+    let alert: Alert = round("10.244.1.1", at("2026-11-23T03:14:25Z")).opened.remove(0);
+    for second in 1..=5 {
+        round("10.244.1.1", at(&format!("2026-11-23T03:15:{second}5Z")));
+    }
+    round("203.0.113.50", at("2026-11-23T03:16:55Z"));
+    let (_, resolution) = round("203.0.113.50", at("2026-11-23T03:17:05Z")).resolved.remove(0);
     let page = "http://192.0.2.9:9180/";
     let opened = Notification::opened(alert.clone(), "office-fra", page);
-    let resolution = Resolution::by(&alert, &verdict("203.0.113.50"), at("2026-11-23T03:31:05Z"));
     let resolved = Notification::resolved(alert, resolution, "office-fra", page);
 
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/webhook.md");

@@ -1,0 +1,201 @@
+//! The board of open alerts: at most one of a kind for a subject.
+//!
+//! What is open follows from confirmed states on every round, not from the moment of their change: a
+//! state without the alert that explains it (after a crash, a lost database, a probe that was taken out and put
+//! back) gets one, and an alert whose state is over is resolved. So nothing can stay open, or
+//! stay untold, for ever.
+
+use std::collections::{HashMap, hash_map::Entry};
+
+use chrono::{DateTime, Utc};
+
+use super::{Alert, AlertKey, AlertKind};
+use crate::{
+    notification::Resolution,
+    probe::{Probe, Subject},
+    state::{Machine, State, Transition},
+    verdict::{Finding, Verdict},
+};
+
+/// What is known of a probe after its last round.
+#[derive(Debug, Clone, Copy)]
+pub struct Known<'a> {
+    /// The probe.
+    pub probe: &'a Probe,
+    /// Its state machine.
+    pub machine: &'a Machine,
+    /// The last round's verdict.
+    pub verdict: &'a Verdict,
+    /// When that was given.
+    pub at: DateTime<Utc>,
+}
+
+/// What a round changed on the board.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Changes {
+    /// Alerts that it opened.
+    pub opened: Vec<Alert>,
+    /// Alerts that it resolved, and how they ended.
+    pub resolved: Vec<(Alert, Resolution)>,
+}
+
+/// The alerts that are open.
+#[derive(Debug, Clone, Default)]
+pub struct Board {
+    open: HashMap<AlertKey, Alert>,
+}
+
+impl Board {
+    /// All of them, in no order.
+    pub fn iter(&self) -> impl Iterator<Item = &Alert> {
+        self.open.values()
+    }
+
+    /// Whether an update for a probe in `state` needs to know the service's nodes.
+    #[must_use]
+    pub fn needs_nodes(&self, probe: &Probe, state: State) -> bool {
+        probe.subject.node().is_some() && (state != State::Up || !self.open.is_empty())
+    }
+
+    /// Puts back an alert that was open before a restart. When another one was opened in its place
+    /// meanwhile, the older is given back: it has to be told as over.
+    #[must_use]
+    pub fn remember(&mut self, alert: Alert) -> Option<Alert> {
+        if let Some(newer) = self.open.get(&alert.key) {
+            return (newer.id != alert.id).then_some(alert);
+        }
+        self.open.insert(alert.key.clone(), alert);
+        None
+    }
+
+    /// Takes out the alerts for which `gone` holds, oldest first.
+    pub fn remove_if(&mut self, gone: impl Fn(&Alert) -> bool) -> Vec<Alert> {
+        let mut removed: Vec<Alert> =
+            self.open.extract_if(|_, alert| gone(alert)).map(|(_, alert)| alert).collect();
+        removed.sort_by(|a, b| a.id.cmp(&b.id));
+        removed
+    }
+
+    /// Brings the board up to date after a round of `this`. `nodes` are all node probes of the same
+    /// service that have been polled, if [`Board::needs_nodes`] said so; `transition` is the change of state that
+    /// the round completed; `new_id` gives a unique id.
+    pub fn update(
+        &mut self,
+        this: &Known<'_>,
+        transition: Option<&Transition>,
+        nodes: &[Known<'_>],
+        mut new_id: impl FnMut() -> String,
+    ) -> Changes {
+        let mut changes = Changes::default();
+        if !this.machine.is_steady() {
+            return changes;
+        }
+        if !self.open.is_empty() {
+            let service = this.probe.subject.service().filter(|_| this.probe.subject.node().is_some());
+            let over = |alert: &Alert| {
+                let subject = alert.key.subject.as_str();
+                if alert.key.kind.is_about_service() {
+                    Some(subject) == service && answers_for_service(this)
+                } else {
+                    subject == this.probe.name.as_str() && is_over(alert.key.kind, this, nodes)
+                }
+            };
+            for alert in self.remove_if(over) {
+                let moved_to = successor(this, nodes).filter(|_| alert.key.kind == AlertKind::NodeUnhealthy);
+                let resolution = match moved_to {
+                    Some(node) => Resolution::by_move(&alert, node, this.at),
+                    None => Resolution::by(&alert, this.verdict, this.at),
+                };
+                changes.resolved.push((alert, resolution));
+            }
+        }
+        // A loss of endpoints is an event: told when it happens, even when another node has taken over
+        // already, and not told again when that one passes them on.
+        let lost = (transition.is_some() && lost_endpoints(this)).then_some(AlertKind::NodeUnhealthy);
+        if let Some(kind) = wanted(this, nodes).or(lost)
+            && let Entry::Vacant(place) = self.open.entry(AlertKey::new(kind, this.probe))
+        {
+            let alert = Alert::open(new_id(), kind, this);
+            changes.opened.push(place.insert(alert).clone());
+        }
+        changes
+    }
+}
+
+/// The alert that the confirmed state of `this` calls for.
+fn wanted(this: &Known<'_>, nodes: &[Known<'_>]) -> Option<AlertKind> {
+    match (this.machine.state, &this.probe.subject) {
+        (State::Up | State::Idle | State::Unknown, _) => None,
+        (State::Translated, _) => Some(AlertKind::SourceTranslated),
+        (State::Degraded, _) => Some(AlertKind::Degraded),
+        (State::Down, Subject::Node { .. }) => port_or_node(this, nodes),
+        (State::Down, _) => Some(AlertKind::Unreachable),
+    }
+}
+
+/// Tells policy drift from trouble on one node: a health check port that is closed, or another
+/// service's, on *every* node is the service's affair; while another node still answers, it is this node's.
+/// Until every other node has been polled since the trouble began, it is too early to tell.
+fn port_or_node(this: &Known<'_>, nodes: &[Known<'_>]) -> Option<AlertKind> {
+    if !hints_at_drift(this.verdict.finding) {
+        return Some(AlertKind::NodeDown);
+    }
+    let began = this.machine.began.unwrap_or(this.at);
+    let others = || nodes.iter().filter(|node| node.probe.name != this.probe.name);
+    if others().any(|node| node.at >= began && answers(node.verdict.finding)) {
+        Some(AlertKind::NodeDown)
+    } else if others().any(|node| node.at < began) {
+        None
+    } else if others().all(|node| hints_at_drift(node.verdict.finding)) {
+        Some(AlertKind::PolicyDrift)
+    } else {
+        Some(AlertKind::NodeDown)
+    }
+}
+
+/// Whether an alert of `kind` about this very probe is over.
+fn is_over(kind: AlertKind, this: &Known<'_>, nodes: &[Known<'_>]) -> bool {
+    let state = this.machine.state;
+    match kind {
+        AlertKind::SourceTranslated => {
+            // Some flows fail, but those that tell are as they ought to be.
+            let told_well =
+                !this.verdict.seen.is_empty() && this.verdict.seen.iter().all(|seen| seen.class.is_none());
+            state == State::Up || (state == State::Degraded && told_well)
+        }
+        AlertKind::Unreachable => matches!(state, State::Up | State::Degraded | State::Translated),
+        AlertKind::Degraded => matches!(state, State::Up | State::Translated | State::Down),
+        AlertKind::NodeUnhealthy => state == State::Up || successor(this, nodes).is_some(),
+        AlertKind::NodeDown => {
+            matches!(state, State::Up | State::Idle) || wanted(this, nodes) == Some(AlertKind::PolicyDrift)
+        }
+        AlertKind::PolicyDrift => false,
+    }
+}
+
+/// Whether the node's health check port is known to answer for the service as it does under Local.
+fn answers_for_service(node: &Known<'_>) -> bool {
+    matches!(node.machine.state, State::Up | State::Idle) && answers(node.verdict.finding)
+}
+
+fn answers(finding: Finding) -> bool {
+    matches!(finding, Finding::Ready | Finding::NoEndpoints | Finding::ProxyUnhealthy)
+}
+
+fn hints_at_drift(finding: Finding) -> bool {
+    matches!(finding, Finding::PortClosed | Finding::OtherService)
+}
+
+/// Whether the node had ready endpoints while it was watched, and has none now.
+fn lost_endpoints(this: &Known<'_>) -> bool {
+    this.machine.state == State::Idle && this.machine.settled_before == Some(State::Up)
+}
+
+/// The node that got its first ready endpoint since this one lost its last: the pod moved.
+fn successor<'a>(this: &Known<'_>, nodes: &[Known<'a>]) -> Option<&'a str> {
+    let lost = this.machine.began.filter(|_| lost_endpoints(this))?;
+    let since_then = |node: &&Known<'_>| {
+        node.machine.state == State::Up && node.machine.since.is_some_and(|since| since >= lost)
+    };
+    nodes.iter().find(since_then)?.probe.subject.node()
+}
