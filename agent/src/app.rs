@@ -133,7 +133,7 @@ impl Agent {
         }));
 
         let parts = scheduler::Parts {
-            prober: Arc::new(Prober::new(config.agent.max_flows)),
+            observer: Arc::new(Prober::new(config.agent.max_flows)),
             clock: clock.clone(),
             rounds: rounds_in,
             plans,

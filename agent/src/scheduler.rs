@@ -5,6 +5,8 @@
 //! still runs is skipped and counted, like ticks that were slept through or jumped over by the clock.
 //! Ticks are computed from the calendar, never from the round before, so they do not drift.
 
+#[cfg(test)]
+mod tests;
 mod ticks;
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
@@ -48,10 +50,22 @@ pub struct Round {
     pub observation: Observation,
 }
 
+/// Carries out rounds.
+pub trait Observe: Send + Sync + 'static {
+    /// Runs one round.
+    fn observe(&self, planned: &Planned) -> impl Future<Output = Observation> + Send;
+}
+
+impl Observe for Prober {
+    async fn observe(&self, planned: &Planned) -> Observation {
+        self.observe(planned).await
+    }
+}
+
 /// What the scheduler works with.
-pub struct Parts {
+pub struct Parts<O> {
     /// Carries out the rounds.
-    pub prober: Arc<Prober>,
+    pub observer: Arc<O>,
     /// Wall time.
     pub clock: Clock,
     /// Where finished rounds go.
@@ -63,10 +77,10 @@ pub struct Parts {
 }
 
 /// Runs until `shutdown`, then lets rounds in flight finish for a moment.
-pub async fn run(parts: Parts, shutdown: CancellationToken) {
-    let Parts { prober, clock, rounds, mut plans, heartbeat } = parts;
+pub async fn run<O: Observe>(parts: Parts<O>, shutdown: CancellationToken) {
+    let Parts { observer, clock, rounds, mut plans, heartbeat } = parts;
     let mut scheduler = Scheduler {
-        prober,
+        observer,
         rounds,
         entries: HashMap::new(),
         ticks: Ticks::new(clock.now(), Instant::now()),
@@ -91,8 +105,8 @@ pub async fn run(parts: Parts, shutdown: CancellationToken) {
     }
 }
 
-struct Scheduler {
-    prober: Arc<Prober>,
+struct Scheduler<O> {
+    observer: Arc<O>,
     clock: Clock,
     rounds: mpsc::Sender<Round>,
     entries: HashMap<ProbeName, Entry>,
@@ -110,7 +124,7 @@ struct Entry {
     missed: u64,
 }
 
-impl Scheduler {
+impl<O: Observe> Scheduler<O> {
     /// Takes over a new plan. Probes that did not change keep their entry, and a tick depends on the
     /// probe's name alone, so even those that did change keep their phase.
     fn apply(&mut self, plan: &Plan) {
@@ -163,7 +177,7 @@ impl Scheduler {
             } else {
                 let missed = std::mem::take(&mut entry.missed);
                 let round = round(
-                    Arc::clone(&self.prober),
+                    Arc::clone(&self.observer),
                     self.clock.clone(),
                     self.rounds.clone(),
                     Arc::clone(&planned),
@@ -214,15 +228,16 @@ impl Scheduler {
 }
 
 async fn round(
-    prober: Arc<Prober>,
+    observer: Arc<impl Observe>,
     clock: Clock,
     rounds: mpsc::Sender<Round>,
     planned: Arc<Planned>,
     lateness: Duration,
     missed: u64,
 ) {
-    // A round that cannot end in time must not keep its probe from ever running again.
-    let observation = timeout(planned.gap, prober.observe(&planned)).await;
+    // A round that cannot end in time must not keep its probe from ever running again, and has to be over
+    // when the next one is due.
+    let observation = timeout(planned.gap * 19 / 20, observer.observe(&planned)).await;
     let observation = observation
         .unwrap_or_else(|_| Observation::not_made(&planned.method, "the round took as long as its interval"));
     // The receiver is gone only when the agent is ending.

@@ -78,10 +78,13 @@ impl FailureKind {
         matches!(self, Self::Vantage | Self::Agent)
     }
 
-    /// The failure in words that complete "N connections …".
+    /// The failure in words that complete "N connections …" (or "1 …").
     #[must_use]
-    pub fn words(self) -> &'static str {
+    pub fn words(self, n: u32) -> &'static str {
         match self {
+            Self::Refused if n == 1 => "was refused",
+            Self::Reset if n == 1 => "was reset",
+            Self::Agent if n == 1 => "was not made by the agent",
             Self::Resolve => "found no address for the name",
             Self::Refused => "were refused",
             Self::Reset => "were reset",

@@ -12,3 +12,4 @@ mod namespaces;
 mod outbox;
 mod prober;
 mod store;
+mod tls;

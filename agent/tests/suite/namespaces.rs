@@ -28,7 +28,7 @@ struct Outside {
     lab: NamespaceLab,
     receiver: Receiver,
     page: Page,
-    home: Home,
+    _home: Home,
     _agent: HostProcess,
 }
 
@@ -86,7 +86,7 @@ impl Outside {
         let home = Home::new(&config(receiver.address, database));
         let agent = lab.spawn_in(CLIENT, &mut home.command()).unwrap();
         let page = Page::over(lab.within(CLIENT, || connect("127.0.0.1:9180".parse().unwrap())).unwrap());
-        let mut outside = Self { lab, receiver, page, home, _agent: agent };
+        let mut outside = Self { lab, receiver, page, _home: home, _agent: agent };
         outside.until("the healthy cluster is seen", |overview| {
             state(overview, VIP) == State::Up
                 && state(overview, &node(1)) == State::Up
@@ -273,5 +273,34 @@ fn a_full_disk_stops_neither_probing_nor_alerts() {
     });
     let told = outside.receiver.all_within(2 * INTERVAL);
     assert!(told.iter().all(|other| other.alert.id != opened.alert.id), "told twice: {told:#?}");
-    let _ = &outside.home;
+}
+
+#[test]
+fn a_read_only_disk_is_named_and_written_to_as_soon_as_it_can_be() {
+    if !inside("namespaces::a_read_only_disk_is_named_and_written_to_as_soon_as_it_can_be") {
+        return;
+    }
+    let disk = tempfile::tempdir().unwrap();
+    let mount = |options: &str| {
+        let mount =
+            Command::new("mount").args(["-t", "tmpfs", "-o", options, "tmpfs"]).arg(disk.path()).status();
+        assert!(mount.unwrap().success());
+    };
+    mount("size=8m,ro");
+    let mut outside = Outside::with_database(disk.path().join("vipwatch.db").to_str().unwrap());
+    let shown =
+        outside.until("the fault", |overview| !overview.agent.store.ok && overview.agent.store.buffered > 0);
+    let error = shown.agent.store.error.unwrap();
+    assert!(error.contains("cannot be written") && error.contains("read-only"), "{error}");
+    outside.lab.set_policy(ECHO, ExternalTrafficPolicy::Cluster).unwrap();
+    let (opened, _) = outside.receiver.next_of(AlertKind::SourceTranslated, Event::Opened, PATIENCE);
+    mount("remount,rw");
+    outside.until("everything is written", |overview| {
+        overview.agent.store.ok && overview.agent.store.buffered == 0 && overview.agent.store.lost == 0
+    });
+    let database = rusqlite::Connection::open(disk.path().join("vipwatch.db")).unwrap();
+    let id: String = database
+        .query_row("SELECT id FROM alert WHERE kind = 'source_translated'", [], |row| row.get(0))
+        .unwrap();
+    assert_eq!(id, opened.alert.id);
 }

@@ -161,7 +161,7 @@ fn failures(tally: &Tally<'_>) -> String {
     let mut text = String::new();
     for (kind, (n, detail)) in &tally.failed {
         let comma = if text.is_empty() { "" } else { ", " };
-        let _ = write!(text, "{comma}{n} {}", kind.words());
+        let _ = write!(text, "{comma}{n} {}", kind.words(*n));
         if *kind == FailureKind::Status || *kind == FailureKind::Tls || *kind == FailureKind::Resolve {
             let _ = write!(text, " ({})", detail.unwrap_or("no detail"));
         }
