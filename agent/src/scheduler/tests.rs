@@ -33,7 +33,7 @@ impl Observe for Played {
         let Method::NodeHealth { target } = &planned.method else { panic!("only node health is played") };
         if target.port == 1 {
             let nth = self.of_port_1.fetch_add(1, Ordering::SeqCst);
-            assert!(nth % 2 == 0, "a fault in the middle of a round");
+            assert!(nth.is_multiple_of(2), "a fault in the middle of a round");
         }
         let running = self.running.fetch_add(1, Ordering::SeqCst) + 1;
         self.most.fetch_max(running, Ordering::SeqCst);

@@ -2,6 +2,8 @@
 
 mod agent;
 mod architecture;
+#[cfg(feature = "browser-tests")]
+mod browser;
 mod cli;
 mod cluster;
 mod config;
