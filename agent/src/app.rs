@@ -237,7 +237,9 @@ pub fn load(path: &std::path::Path) -> Result<Config, exit::Code> {
     use std::io::IsTerminal as _;
     config::load(path).map_err(|error| {
         match &error {
-            config::LoadError::Read { source, .. } => eprintln!("vipwatch: {error}: {source}"),
+            config::LoadError::Read { source, .. } => {
+                eprintln!("vipwatch: {error}: {source}\nName the configuration with --config PATH; probes.toml in the sources is a commented sample.");
+            }
             config::LoadError::Faults(faults) => {
                 eprint!("{}", faults.render(std::io::stderr().is_terminal()));
             }
