@@ -158,7 +158,7 @@ describe("the fixture's page", { skip: Boolean(agent) }, () => {
   });
 
   it("walks the nodes by arrow keys", async () => {
-    const first = page.getByRole("button", { name: /^node-1, mail\/postfix: Unhealthy/ });
+    const first = page.getByRole("button", { name: /^node-1, mail\/postfix: Idle/ });
     await first.focus();
     await page.keyboard.press("ArrowDown");
     await page.keyboard.press("ArrowRight");
