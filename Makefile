@@ -3,6 +3,8 @@
 .PHONY: demo test lint bench
 
 CARGO ?= cargo
+# Arguments of the benchmark, such as BENCH="--repeat 3 aim floor".
+BENCH ?=
 
 demo:
 	deploy/tools.sh build
@@ -11,7 +13,7 @@ demo:
 
 test: lint
 	deploy/tools.sh build namespaces browser
-	$(CARGO) test --workspace --features vipwatch-lab/namespace-tests,vipwatch/namespace-tests
+	$(CARGO) test --workspace --features vipwatch-lab/namespace-tests,vipwatch/namespace-tests,vipwatch/browser-tests
 	npm --prefix web/ui run check
 	npm --prefix web/ui test
 	npm --prefix web/ui run test:browser
@@ -23,4 +25,5 @@ lint:
 
 bench:
 	deploy/tools.sh build
-	$(CARGO) run --release --package vipwatch --example bench
+	$(CARGO) build --release --package vipwatch
+	$(CARGO) run --release --package vipwatch --example bench -- $(BENCH)

@@ -30,6 +30,9 @@ use crate::{
 /// The shortest absence after which rounds before it do not count with rounds after it.
 const AWAY: TimeDelta = TimeDelta::minutes(10);
 
+/// What the database takes per flow, its share of the round included: measured by `make bench`.
+const BYTES_PER_FLOW: f64 = 136.0;
+
 /// How a probe is carried out.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Method {
@@ -150,6 +153,15 @@ impl Plan {
                  {max_flows}: raise it, or probe less often or with shorter time-outs."
             )
         })
+    }
+
+    /// How many bytes the database grows to when rounds are kept for `keep`.
+    #[must_use]
+    pub fn disk_bytes(&self, keep: Duration) -> f64 {
+        let flows = |planned: &Arc<Planned>| f64::from(planned.flows) / planned.gap.as_secs_f64();
+        self.probes.iter().map(flows).fold(0.0, |sum, flows| sum + flows)
+            * keep.as_secs_f64()
+            * BYTES_PER_FLOW
     }
 
     fn add_service(&mut self, config: &Config, service: &Service) {

@@ -41,12 +41,14 @@ impl Validate {
             Ok(config) => {
                 let plan = Plan::new(&config);
                 super::print(&format!(
-                    "{} is fine: {}, {}, {}, {}.\n",
+                    "{} is fine: {}, {}, {}, {}. Results of {:.0} days take about {:.1} GB.\n",
                     path.display(),
                     count(config.services.len(), "service"),
                     count(config.cluster.nodes.len(), "node"),
                     count(plan.probes.len(), "probe"),
                     count(config.receivers.len(), "receiver"),
+                    config.agent.keep.as_secs_f64() / 86_400.0,
+                    plan.disk_bytes(config.agent.keep) / 1e9,
                 ));
                 if let Some(warning) = plan.overload(config.agent.max_flows) {
                     eprintln!("vipwatch: {warning}");

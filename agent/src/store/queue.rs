@@ -10,9 +10,9 @@ use std::{
 
 use super::Record;
 
-/// How long the writer lets records gather before it commits them together. Changes of state, alerts and
-/// attempts at deliveries do not wait.
-const LINGER: Duration = Duration::from_millis(50);
+/// How long the writer lets records gather before it commits them together: committing page by page costs
+/// the disk many times what is kept. Whatever a restart would have to go on from does not wait.
+const LINGER: Duration = Duration::from_secs(1);
 
 pub(super) struct Queue {
     inner: Mutex<Inner>,
@@ -39,7 +39,7 @@ impl Queue {
     }
 
     pub(super) fn push(&self, record: Record) {
-        let urgent = record.is_precious();
+        let urgent = record.is_urgent();
         let mut inner = self.lock();
         inner.records.push_back(record);
         inner.shrink(self.cap);
@@ -132,7 +132,7 @@ impl Queue {
 
 impl Inner {
     fn is_urgent(&self) -> bool {
-        self.records.iter().rev().take(64).any(Record::is_precious)
+        self.records.iter().rev().take(64).any(Record::is_urgent)
     }
 
     /// Keeps to the cap: the oldest record that is only history goes; where there is none, the oldest that
