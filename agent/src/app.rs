@@ -193,7 +193,9 @@ impl Agent {
         lifecycle::stopping();
         shutdown.cancel();
         let end = async {
-            while self.core.join_next().await.is_some() {}
+            while let Some(ended) = self.core.join_next().await {
+                tracing::debug!(name = ended.unwrap_or("a core loop that panicked"), "ended");
+            }
             let store = Arc::clone(&self.store);
             tokio::task::spawn_blocking(move || store.close()).await.ok();
         };
