@@ -19,7 +19,7 @@ test: lint
 	npm --prefix web/ui run test:browser
 
 lint:
-	deploy/tools.sh build
+	deploy/tools.sh build lint
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets --all-features -- --deny warnings
 

@@ -2,13 +2,21 @@
 # Sees to the tools that a make target needs: what is missing is installed on a Debian-like system where
 # that is allowed, and named with the command that installs it where it is not.
 #
-# Usage: deploy/tools.sh GROUP...   with GROUP one of build, namespaces, browser
+# Usage: deploy/tools.sh GROUP...   with GROUP one of build, lint, namespaces, browser
 set -eu
 
 missing=""
 
 want() { # want COMMAND PACKAGE
     command -v "$1" >/dev/null 2>&1 || [ -x "/usr/sbin/$1" ] || [ -x "/sbin/$1" ] || missing="$missing $2"
+}
+
+# What a package manager may well install too old.
+check_versions() {
+    node -e 'const [a, b] = process.versions.node.split(".").map(Number); process.exit(a > 20 || (a === 20 && b >= 19) ? 0 : 1)' || {
+        echo "the front end needs Node 20.19 or newer, and this is $(node --version): see https://nodejs.org" >&2
+        exit 1
+    }
 }
 
 for group in "$@"; do
@@ -21,6 +29,16 @@ for group in "$@"; do
         want cc gcc
         want node nodejs
         want npm npm
+        ;;
+    lint)
+        for component in fmt clippy; do
+            cargo "$component" --version >/dev/null 2>&1 && continue
+            name=$(echo "$component" | sed 's/^fmt$/rustfmt/')
+            rustup component add "$name" || {
+                echo "cargo $component is missing; install it: rustup component add $name" >&2
+                exit 1
+            }
+        done
         ;;
     namespaces)
         want unshare util-linux
@@ -37,7 +55,10 @@ for group in "$@"; do
     esac
 done
 
-[ -n "$missing" ] || exit 0
+if [ -z "$missing" ]; then
+    check_versions
+    exit 0
+fi
 install="apt-get install --yes --no-install-recommends$missing"
 if command -v apt-get >/dev/null 2>&1 && [ "$(id -u)" = 0 ]; then
     echo "installing:$missing" >&2
@@ -45,6 +66,7 @@ if command -v apt-get >/dev/null 2>&1 && [ "$(id -u)" = 0 ]; then
     apt-get update >/dev/null
     # shellcheck disable=SC2086 # the packages are words
     $install >/dev/null
+    check_versions
 else
     echo "these packages are missing:$missing" >&2
     echo "install them: sudo $install" >&2
