@@ -84,6 +84,10 @@ impl Agent {
         let signals = Signals::catch()?;
         let clock = Clock::system();
         let plan = Arc::new(Plan::new(config));
+        let overload = plan.overload(config.agent.max_flows);
+        if let Some(warning) = &overload {
+            tracing::warn!("{warning}");
+        }
         let (deliveries_in, deliveries) = mpsc::channel(256);
         let (restored_in, mut restored) = mpsc::channel(1);
         let (rounds_in, rounds) = mpsc::channel(ROUNDS);
@@ -120,6 +124,7 @@ impl Agent {
             store: Arc::clone(&store),
             clock: clock.clone(),
             origin: path.display().to_string(),
+            notices: overload.iter().cloned().collect(),
             receivers: statuses,
             heartbeat: pipeline_beat.clone(),
         };
@@ -163,9 +168,6 @@ impl Agent {
         };
         reloader.first(&plan).await;
         core.spawn(named("reload", reloader.run(shutdown.clone())));
-        if let Some(warning) = plan.overload(config.agent.max_flows) {
-            tracing::warn!("{warning}");
-        }
         tracing::info!(
             vantage = %config.agent.vantage, page = %config.agent.page_url, probes = plan.probes.len(),
             "vipwatch watches"

@@ -70,6 +70,8 @@ pub struct Parts {
     pub clock: Clock,
     /// The configuration file, for the page.
     pub origin: String,
+    /// What the operator has to know of the configuration that the agent starts with.
+    pub notices: Vec<String>,
     /// How the receivers are doing.
     pub receivers: Statuses,
     /// Shows that the pipeline is alive.
@@ -109,13 +111,14 @@ pub struct Counters {
 impl Pipeline {
     /// A pipeline that watches what `plan` says and remembers what `restored` says.
     #[must_use]
-    pub fn new(parts: Parts, plan: Arc<Plan>, restored: Option<Box<Restored>>) -> Self {
+    pub fn new(mut parts: Parts, plan: Arc<Plan>, restored: Option<Box<Restored>>) -> Self {
         let now = parts.clock.now();
+        let notices = std::mem::take(&mut parts.notices);
         let mut pipeline = Self {
             parts,
             plan: Arc::clone(&plan),
             loaded_at: now,
-            notices: Vec::new(),
+            notices,
             config_error: None,
             started_at: now,
             watched: HashMap::new(),

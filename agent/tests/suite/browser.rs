@@ -1,11 +1,9 @@
 //! The page of a real agent in a real browser: the front end's own browser tests, pointed at it.
 
-use std::{path::Path, process::Command, time::Duration};
-
-use vipwatch_web::api::State;
+use std::{path::Path, process::Command};
 
 use crate::{
-    agent::{Home, Page, Running, free_address, state},
+    agent::{Home, free_address},
     cluster::Cluster,
 };
 
@@ -14,10 +12,7 @@ fn the_page_of_a_real_agent_works_in_a_browser() {
     let cluster = Cluster::start();
     let listen = free_address();
     let home = Home::new(&cluster.config(listen, 500, ""));
-    let agent = Running::start(&home);
-    let name = cluster.vip_probe();
-    Page::open(listen)
-        .wait_for("the start", Duration::from_secs(20), |overview| state(overview, &name) == State::Up);
+    let (agent, _) = cluster.watched_by(&home, listen);
     let front_end = Path::new(env!("CARGO_MANIFEST_DIR")).join("../web/ui");
     let output = Command::new("npm")
         .args(["run", "--silent", "test:browser"])

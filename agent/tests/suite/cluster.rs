@@ -1,9 +1,12 @@
 //! A cluster on loopback for the agent under test, driven from a plain thread.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, time::Duration};
 
 use tokio::runtime::Runtime;
 use vipwatch_lab::{cluster::Change, loopback::LoopbackCluster};
+use vipwatch_web::api::State;
+
+use crate::agent::{Home, Page, Running, state};
 
 pub(crate) const ECHO: &str = "default/echo-server";
 
@@ -32,6 +35,17 @@ impl Cluster {
     /// The name of the source probe of the service.
     pub(crate) fn vip_probe(&self) -> String {
         format!("{ECHO}@{}", self.vip().ip())
+    }
+
+    /// Starts the agent of `home` and waits until it sees the service healthy.
+    pub(crate) fn watched_by(&self, home: &Home, listen: SocketAddr) -> (Running, Page) {
+        let agent = Running::start(home);
+        let mut page = Page::open(listen);
+        let name = self.vip_probe();
+        page.wait_for("the healthy service", Duration::from_secs(20), |overview| {
+            state(overview, &name) == State::Up
+        });
+        (agent, page)
     }
 
     pub(crate) fn control(&self) -> SocketAddr {

@@ -90,9 +90,8 @@ fn a_count_goes_on_after_a_kill() {
     // It takes 1,000 bad rounds: no single run gets there.
     let config = cluster.config(listen, 100, "").replace("alert_after = 2", "alert_after = 1000");
     let home = Home::new(&config);
-    let agent = Running::start(&home);
+    let (agent, _) = cluster.watched_by(&home, listen);
     let name = cluster.vip_probe();
-    Page::open(listen).wait_for("the start", PATIENCE, |overview| state(overview, &name) == State::Up);
     cluster.apply(Change::policy(ECHO, ExternalTrafficPolicy::Cluster));
     let pending = |overview: &vipwatch_web::api::Overview| {
         let vip = crate::agent::vip(overview, &name);

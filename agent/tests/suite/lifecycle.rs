@@ -18,11 +18,8 @@ fn sigterm_ends_it_cleanly_and_soon() {
     let cluster = Cluster::start();
     let listen = free_address();
     let home = Home::new(&cluster.config(listen, 200, ""));
-    let agent = Running::start(&home);
-    let name = cluster.vip_probe();
     // An open event stream must not hold up the end.
-    let mut page = Page::open(listen);
-    page.wait_for("a round", PATIENCE, |overview| state(overview, &name) == State::Up);
+    let (agent, _page) = cluster.watched_by(&home, listen);
     agent.signal(Signal::TERM);
     assert_eq!(agent.ended(Duration::from_secs(2)), 0);
     let database = rusqlite::Connection::open(home.database()).unwrap();
@@ -169,10 +166,8 @@ fn drift_ends_when_the_configuration_accepts_it() {
     let listen = free_address();
     let config = cluster.config(listen, 200, "");
     let home = Home::new(&config);
-    let _agent = Running::start(&home);
+    let (_agent, mut page) = cluster.watched_by(&home, listen);
     let name = cluster.vip_probe();
-    let mut page = Page::open(listen);
-    page.wait_for("the start", PATIENCE, |overview| state(overview, &name) == State::Up);
     cluster.apply(Change::policy(ECHO, ExternalTrafficPolicy::Cluster));
     page.wait_for("both alerts", PATIENCE, |overview| overview.alerts.len() == 2);
     let accepted: String = config
@@ -185,4 +180,19 @@ fn drift_ends_when_the_configuration_accepts_it() {
     page.wait_for("no alert", PATIENCE, |overview| {
         overview.alerts.is_empty() && state(overview, &name) == State::Up
     });
+}
+
+#[test]
+fn too_few_slots_are_told_from_the_start() {
+    let cluster = Cluster::start();
+    let listen = free_address();
+    let config = cluster.config(listen, 200, "").replace("[defaults]", "max_flows = 1\n[defaults]");
+    let home = Home::new(&config);
+    let _agent = Running::start(&home);
+    let shown = Page::open(listen).wait_for("the page", PATIENCE, |_| true);
+    assert!(
+        shown.agent.notices.iter().any(|notice| notice.contains("agent.max_flows")),
+        "{:?}",
+        shown.agent.notices
+    );
 }

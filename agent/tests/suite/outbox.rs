@@ -10,10 +10,9 @@ use std::{
 
 use vipwatch_lab::cluster::{Change, ExternalTrafficPolicy};
 use vipwatch_model::alert::{AlertKind, Event};
-use vipwatch_web::api::State;
 
 use crate::{
-    agent::{Home, Page, Receiver, Running, free_address, state},
+    agent::{Home, Receiver, Running, free_address},
     cluster::{Cluster, ECHO, receiver},
 };
 
@@ -65,10 +64,7 @@ fn a_hanging_receiver_delays_neither_others_nor_probing() {
     let listen = free_address();
     let receivers = format!("{}{}", receiver("hanging", hanging), receiver("good", good.address));
     let home = Home::new(&cluster.config(listen, 200, &receivers));
-    let agent = Running::start(&home);
-    let name = cluster.vip_probe();
-    let mut page = Page::open(listen);
-    page.wait_for("the start", PATIENCE, |overview| state(overview, &name) == State::Up);
+    let (agent, mut page) = cluster.watched_by(&home, listen);
     for policy in
         [ExternalTrafficPolicy::Cluster, ExternalTrafficPolicy::Local, ExternalTrafficPolicy::Cluster]
     {
@@ -107,10 +103,7 @@ fn failed_deliveries_are_tried_again_under_the_same_key_and_refused_ones_are_not
         .map(|line| format!("{line}\n"))
         .collect();
     let home = Home::new(&config);
-    let agent = Running::start(&home);
-    let name = cluster.vip_probe();
-    let mut page = Page::open(listen);
-    page.wait_for("the start", PATIENCE, |overview| state(overview, &name) == State::Up);
+    let (agent, mut page) = cluster.watched_by(&home, listen);
     cluster.apply(Change::policy(ECHO, ExternalTrafficPolicy::Cluster));
 
     let attempts: Vec<_> = (0..4).map(|_| told_flaky.recv_timeout(PATIENCE).unwrap()).collect();
@@ -140,10 +133,7 @@ fn a_receiver_that_is_dead_until_after_a_restart_gets_everything_in_order() {
     let address = free_address();
     let listen = free_address();
     let home = Home::new(&cluster.config(listen, 200, &receiver("late", address)));
-    let agent = Running::start(&home);
-    let name = cluster.vip_probe();
-    let mut page = Page::open(listen);
-    page.wait_for("the start", PATIENCE, |overview| state(overview, &name) == State::Up);
+    let (agent, mut page) = cluster.watched_by(&home, listen);
     cluster.apply(Change::policy(ECHO, ExternalTrafficPolicy::Cluster));
     page.wait_for("the alert", PATIENCE, |overview| {
         overview.alerts.iter().any(|alert| alert.kind == "source_translated")
@@ -168,10 +158,7 @@ fn a_receiver_that_is_taken_out_and_put_back_gets_what_waited() {
     let listen = free_address();
     let with = cluster.config(listen, 200, &receiver("late", address));
     let home = Home::new(&with);
-    let agent = Running::start(&home);
-    let name = cluster.vip_probe();
-    let mut page = Page::open(listen);
-    page.wait_for("the start", PATIENCE, |overview| state(overview, &name) == State::Up);
+    let (agent, mut page) = cluster.watched_by(&home, listen);
     cluster.apply(Change::policy(ECHO, ExternalTrafficPolicy::Cluster));
     page.wait_for("failed attempts", PATIENCE, |overview| {
         overview.receivers.iter().any(|receiver| receiver.pending > 0 && receiver.last_error.is_some())

@@ -89,9 +89,7 @@ fn an_alert_that_came_to_nothing_while_the_agent_was_away_is_resolved() {
     let ops = Receiver::start();
     let listen = free_address();
     let home = Home::new(&cluster.config(listen, 200, &receiver("ops", ops.address)));
-    let agent = Running::start(&home);
-    let name = cluster.vip_probe();
-    Page::open(listen).wait_for("the start", PATIENCE, |overview| state(overview, &name) == State::Up);
+    let (agent, _) = cluster.watched_by(&home, listen);
     cluster.apply(Change::policy(ECHO, ExternalTrafficPolicy::Cluster));
     let (opened, _) = ops.next_of(AlertKind::SourceTranslated, Event::Opened, PATIENCE);
     agent.kill();
@@ -124,9 +122,7 @@ fn old_rows_are_deleted() {
     let cluster = Cluster::start();
     let listen = free_address();
     let home = Home::new(&cluster.config(listen, 200, "").replace("[defaults]", "keep = \"1h\"\n[defaults]"));
-    let agent = Running::start(&home);
-    let name = cluster.vip_probe();
-    Page::open(listen).wait_for("the start", PATIENCE, |overview| state(overview, &name) == State::Up);
+    let (agent, _) = cluster.watched_by(&home, listen);
     agent.kill();
     let database = rusqlite::Connection::open(home.database()).unwrap();
     database.execute("UPDATE round SET at = at - 7200000", []).unwrap();
@@ -154,9 +150,7 @@ fn a_database_that_is_moved_away_is_noticed_and_open_alerts_go_along() {
     let ops = Receiver::start();
     let listen = free_address();
     let home = Home::new(&cluster.config(listen, 200, &receiver("ops", ops.address)));
-    let agent = Running::start(&home);
-    let name = cluster.vip_probe();
-    Page::open(listen).wait_for("the start", PATIENCE, |overview| state(overview, &name) == State::Up);
+    let (agent, _) = cluster.watched_by(&home, listen);
     cluster.apply(Change::policy(ECHO, ExternalTrafficPolicy::Cluster));
     let (opened, _) = ops.next_of(AlertKind::SourceTranslated, Event::Opened, PATIENCE);
     for suffix in ["", "-wal", "-shm"] {
@@ -193,9 +187,8 @@ fn a_row_that_cannot_be_read_does_not_hide_the_others() {
     let cluster = Cluster::start();
     let listen = free_address();
     let home = Home::new(&cluster.config(listen, 200, ""));
-    let agent = Running::start(&home);
+    let (agent, _) = cluster.watched_by(&home, listen);
     let name = cluster.vip_probe();
-    Page::open(listen).wait_for("the start", PATIENCE, |overview| state(overview, &name) == State::Up);
     agent.kill();
     let database = rusqlite::Connection::open(home.database()).unwrap();
     database
