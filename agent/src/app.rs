@@ -159,6 +159,7 @@ impl Agent {
 
         let reloader = reload::Reloader {
             path,
+            last: Ok(config.clone()),
             hangup: lifecycle::hangup()?,
             started_with: config.agent.clone(),
             clock,

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     clock::Clock,
-    config::{self, Agent},
+    config::{self, Agent, Config},
     lifecycle, outbox, pipeline,
     plan::Plan,
 };
@@ -23,6 +23,8 @@ const SETTLE: Duration = Duration::from_millis(200);
 pub struct Reloader {
     /// The configuration file.
     pub path: PathBuf,
+    /// What the file said last: a configuration, or its faults in words.
+    pub last: Result<Config, String>,
     /// SIGHUP.
     pub hangup: Signal,
     /// The settings that only a restart changes, as they are in force.
@@ -47,20 +49,21 @@ impl Reloader {
     /// Runs until `shutdown`.
     pub async fn run(mut self, shutdown: CancellationToken) {
         let (changed_in, mut changed) = mpsc::channel(1);
+        let mut asked = false;
         loop {
-            // Anew each time: a link on the way may lead elsewhere by now.
+            // Anew each time: a link on the way may lead elsewhere by now. What changed before the watch began
+            // shows only by comparing, so that comes after it.
             let _watcher = self.watch(changed_in.clone());
+            self.compare(asked).await;
             tokio::select! {
                 () = shutdown.cancelled() => return,
-                _ = self.hangup.recv() => {}
+                _ = self.hangup.recv() => asked = true,
                 Some(()) = changed.recv() => {
+                    asked = false;
                     tokio::time::sleep(SETTLE).await;
                     while changed.try_recv().is_ok() {}
                 }
             }
-            lifecycle::reloading();
-            self.reload().await;
-            lifecycle::reloaded();
         }
     }
 
@@ -97,15 +100,27 @@ impl Reloader {
             .ok()
     }
 
-    async fn reload(&self) {
+    /// Reads the file and takes it over if it says something else than last time, or if that was `asked` for.
+    async fn compare(&mut self, asked: bool) {
         let path = self.path.clone();
-        let loaded = tokio::task::spawn_blocking(move || config::load(&path)).await;
-        let config = match loaded {
-            Ok(Ok(config)) => config,
-            Ok(Err(error)) => return self.refuse(in_words(&error)).await,
-            Err(_) => return self.refuse("the reader of the configuration failed".to_owned()).await,
-        };
-        let plan = Arc::new(Plan::new(&config));
+        let loaded =
+            tokio::task::spawn_blocking(move || config::load(&path).map_err(|error| in_words(&error)));
+        let loaded =
+            loaded.await.unwrap_or_else(|_| Err("the reader of the configuration failed".to_owned()));
+        if loaded == self.last && !asked {
+            return;
+        }
+        lifecycle::reloading();
+        match &loaded {
+            Ok(config) => self.take_over(config).await,
+            Err(error) => self.refuse(error.clone()).await,
+        }
+        lifecycle::reloaded();
+        self.last = loaded;
+    }
+
+    async fn take_over(&self, config: &Config) {
+        let plan = Arc::new(Plan::new(config));
         let mut notices = self.for_a_restart(&config.agent);
         notices.extend(plan.overload(self.started_with.max_flows));
         for notice in &notices {
