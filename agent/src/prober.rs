@@ -120,10 +120,11 @@ impl Prober {
                 local: Some(answer.local),
                 remote: Some(answer.remote),
                 phases: answer.phases,
+                retransmits: 0,
                 outcome: outcome(echo, &answer),
             },
             Err(Failed { local, remote, phases, failure }) => {
-                Flow { local, remote, phases, outcome: Outcome::Failed(failure) }
+                Flow { local, remote, phases, retransmits: 0, outcome: Outcome::Failed(failure) }
             }
         }
     }

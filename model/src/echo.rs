@@ -117,7 +117,7 @@ mod tests {
     use super::*;
 
     fn plain(address: &str, port: Option<u16>) -> SourceReport {
-        SourceReport { address: address.parse().unwrap(), port, node: None, pod: None }
+        SourceReport::of(address.parse().unwrap(), port)
     }
 
     #[test]

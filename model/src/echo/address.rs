@@ -12,15 +12,14 @@ const LONGEST: usize = 64;
 pub(super) fn read(text: &[u8]) -> Result<SourceReport, EchoError> {
     let wrong = || EchoFormat::Address.shape("it is neither an address nor address:port");
     let text = std::str::from_utf8(text).ok().filter(|text| text.len() <= LONGEST).ok_or_else(wrong)?;
-    let report = |address, port| SourceReport { address, port, node: None, pod: None };
     if let Some(address) = ip(text) {
-        return Ok(report(address, None));
+        return Ok(SourceReport::of(address, None));
     }
     if let Ok(socket) = text.parse::<SocketAddr>() {
-        return Ok(report(unmapped(socket.ip()), Some(socket.port())));
+        return Ok(SourceReport::of(unmapped(socket.ip()), Some(socket.port())));
     }
     let (address, port) = text.split_once(' ').ok_or_else(wrong)?;
     let address = ip(address).ok_or_else(wrong)?;
     let port = port.trim().parse().map_err(|_| wrong())?;
-    Ok(report(address, Some(port)))
+    Ok(SourceReport::of(address, Some(port)))
 }

@@ -13,5 +13,5 @@ pub(super) fn read(value: &Value) -> Result<SourceReport, EchoError> {
         .ok_or_else(|| wrong("host.ip is missing (ENABLE__HOST=false hides it; leave it on)"))?;
     let address = text.as_str().and_then(ip).ok_or_else(|| wrong("host.ip is no address"))?;
     let pod = name(value.pointer("/environment/HOSTNAME"));
-    Ok(SourceReport { address, port: None, node: None, pod })
+    Ok(SourceReport { pod, ..SourceReport::of(address, None) })
 }

@@ -10,5 +10,6 @@ pub(super) fn read(value: &Value) -> Result<SourceReport, EchoError> {
     let address =
         address.ok_or_else(|| EchoFormat::Vipwatch.shape("peer.address is missing or no address"))?;
     let port = value.pointer("/peer/port").and_then(Value::as_u64).and_then(|port| u16::try_from(port).ok());
-    Ok(SourceReport { address, port, node: name(value.get("node")), pod: name(value.get("pod")) })
+    let (node, pod) = (name(value.get("node")), name(value.get("pod")));
+    Ok(SourceReport { node, pod, ..SourceReport::of(address, port) })
 }

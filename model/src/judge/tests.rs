@@ -45,9 +45,8 @@ fn book() -> AddressBook {
 fn outcome() -> impl Strategy<Value = Outcome> {
     const ADDRESSES: &[&str] =
         &["192.0.2.9", "::ffff:192.0.2.9", "10.244.1.1", "192.0.2.11", "203.0.113.5", "2001:db8::9"];
-    let echoed = proptest::sample::select(ADDRESSES).prop_map(|address| {
-        Outcome::Echoed(SourceReport { address: address.parse().unwrap(), port: None, node: None, pod: None })
-    });
+    let echoed = proptest::sample::select(ADDRESSES)
+        .prop_map(|address| Outcome::Echoed(SourceReport::of(address.parse().unwrap(), None)));
     let failed =
         proptest::sample::select(FailureKind::ALL).prop_map(|kind| Flow::failed(None, kind, "x").outcome);
     prop_oneof![3 => echoed, 1 => Just(Outcome::Answered), 1 => Just(Outcome::Unreadable("no JSON".into())), 2 => failed]
@@ -58,6 +57,7 @@ fn flows() -> impl Strategy<Value = Vec<Flow>> {
         local: Some("192.0.2.9:40000".parse().unwrap()),
         remote: Some("192.0.2.201:80".parse().unwrap()),
         phases: Phases::default(),
+        retransmits: 0,
         outcome,
     });
     proptest::collection::vec(flow, 0..12)
@@ -120,12 +120,8 @@ fn an_agent_inside_the_cluster_trusts_nothing_it_sees() {
         local: Some("10.244.1.9:40000".parse().unwrap()),
         remote: Some("192.0.2.201:80".parse().unwrap()),
         phases: Phases::default(),
-        outcome: Outcome::Echoed(SourceReport {
-            address: "10.244.1.9".parse().unwrap(),
-            port: None,
-            node: None,
-            pod: None,
-        }),
+        retransmits: 0,
+        outcome: Outcome::Echoed(SourceReport::of("10.244.1.9".parse().unwrap(), None)),
     };
     let verdict = source(&probe(Expectation::Preserved), &[flow], &socket(), &book());
     assert_eq!((verdict.finding, verdict.state), (Finding::Inconclusive, State::Unknown));

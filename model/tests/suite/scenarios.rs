@@ -101,20 +101,19 @@ fn flow(text: &str) -> Flow {
             Ok(kind) => {
                 return Flow::failed(Some("192.0.2.201:80".parse().unwrap()), kind, format!("({word})"));
             }
-            Err(_) => Outcome::Echoed(SourceReport {
-                address: word
-                    .parse()
-                    .unwrap_or_else(|_| panic!("{word:?} is neither an address nor a failure")),
-                port: None,
-                node: None,
-                pod: None,
-            }),
+            Err(_) => {
+                let address = word.parse();
+                let address =
+                    address.unwrap_or_else(|_| panic!("{word:?} is neither an address nor a failure"));
+                Outcome::Echoed(SourceReport::of(address, None))
+            }
         },
     };
     Flow {
         local: Some("192.0.2.9:40000".parse().unwrap()),
         remote: Some("192.0.2.201:80".parse().unwrap()),
         phases: Phases::default(),
+        retransmits: 0,
         outcome,
     }
 }

@@ -46,11 +46,11 @@ fn verdict(source: &str) -> Verdict {
         local: Some("203.0.113.50:40000".parse().unwrap()),
         remote: Some("192.0.2.201:80".parse().unwrap()),
         phases: Phases::default(),
+        retransmits: 0,
         outcome: Outcome::Echoed(SourceReport {
-            address: source.parse().unwrap(),
-            port: Some(2311),
             node: Some("node-1".into()),
             pod: Some("echo-server-5f7c9".into()),
+            ..SourceReport::of(source.parse().unwrap(), Some(2311))
         }),
     };
     judge::source(
