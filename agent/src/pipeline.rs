@@ -18,6 +18,7 @@ use tokio::sync::{mpsc, watch};
 use vipwatch_model::{
     alert::{Alert, Board, Changes, Known},
     notification::{Notification, Resolution},
+    observation::Observation,
     probe::{Probe, ProbeName},
     state::Transition,
     verdict::Verdict,
@@ -31,7 +32,6 @@ use crate::{
     heartbeat::Heartbeat,
     outbox::Statuses,
     plan::Plan,
-    prober::Observation,
     scheduler::Round,
     status,
     store::{Delivery, DeliveryKey, PastTransition, Record, Restored, Retired, RoundRecord, Store},
@@ -264,14 +264,14 @@ impl Pipeline {
             return; // A round that began before the probe was changed.
         }
         let probe = &planned.probe;
-        if let Observation::Flows(flows) = &observation {
-            for local in flows.iter().filter_map(|flow| Some(flow.local?.ip())) {
+        if let Observation::Flows(sight) = &observation {
+            for local in sight.flows.iter().filter_map(|flow| Some(flow.local?.ip())) {
                 if self.local.insert(local) && self.plan.book.classify(local).is_cluster() {
                     tracing::error!(address = %local, "this agent's own address lies inside the cluster: no translation can be seen from here");
                 }
             }
         }
-        let verdict = self.plan.judge(probe, &observation);
+        let verdict = self.plan.judge(probe, &observation, &[], at);
         self.counters.count(observation.flows(), lateness, missed);
         let latency_us = watched::latency_us(&observation);
         let transition = watched.machine.step(verdict.state, at, probe.thresholds);

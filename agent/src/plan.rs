@@ -10,20 +10,21 @@ use std::{
     time::Duration,
 };
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use vipwatch_model::{
     address::AddressBook,
     echo::EchoFormat,
     egress::Egress,
-    judge,
-    probe::{Expectation, Probe, ProbeName, Subject, TrafficPolicy},
+    judge::{self, NodeSight, Scene},
+    observation::Observation,
+    probe::{Expectation, Probe, ProbeName, Subject, TrafficPolicy, Transport},
     state::Thresholds,
     verdict::Verdict,
 };
 
 use crate::{
     config::{self, Config, Protocol, Receiver, Service, Timing},
-    prober::{Host, HttpTarget, Observation},
+    prober::{Host, HttpTarget},
     schedule::Schedule,
 };
 
@@ -130,13 +131,17 @@ impl Plan {
         plan
     }
 
-    /// What an observation of `probe` means.
+    /// What an observation of `probe` at the time `at` means, next to what its service's `nodes` said last.
     #[must_use]
-    pub fn judge(&self, probe: &Probe, observation: &Observation) -> Verdict {
-        match observation {
-            Observation::Flows(flows) => judge::source(probe, flows, &self.egress, &self.book),
-            Observation::NodeHealth(health) => judge::node_health(probe, health),
-        }
+    pub fn judge(
+        &self,
+        probe: &Probe,
+        observation: &Observation,
+        nodes: &[NodeSight<'_>],
+        at: DateTime<Utc>,
+    ) -> Verdict {
+        let scene = Scene { egress: &self.egress, book: &self.book, nodes, at };
+        judge::observation(probe, observation, &scene)
     }
 
     /// A warning when all targets falling silent at once would take more concurrent flows than
@@ -247,7 +252,7 @@ impl Plan {
         let subject = Subject::Endpoint { url: shown.to_string() };
         self.endpoints.push(name.clone());
         let method = Method::Source { target, echo: probe.echo };
-        self.add(name, subject, probe.expectation, method, &probe.timing, &BTreeMap::new());
+        self.add(name, subject, probe.expectation.clone(), method, &probe.timing, &BTreeMap::new());
     }
 
     fn add(
@@ -267,7 +272,14 @@ impl Plan {
             stale_after: stale_after.max(AWAY),
         };
         self.probes.push(Arc::new(Planned {
-            probe: Probe { name, subject, expectation, thresholds, labels: labels.clone() },
+            probe: Probe {
+                name,
+                subject,
+                transport: Transport::Tcp,
+                expectation,
+                thresholds,
+                labels: labels.clone(),
+            },
             method,
             schedule: timing.schedule.clone(),
             gap,

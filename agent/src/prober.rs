@@ -18,6 +18,7 @@ use vipwatch_model::{
     echo::EchoFormat,
     flow::{Failure, FailureKind, Flow, Outcome},
     node_health::{HealthAnswer, NodeHealth},
+    observation::Observation,
 };
 
 use exchange::{Answer, Exchanger, Failed};
@@ -31,34 +32,14 @@ pub const BODY_CAP: usize = 64 * 1024;
 /// The header in which kube-proxy tells the endpoint weight (Kubernetes 1.28 and later).
 const WEIGHT_HEADER: &str = "x-load-balancing-endpoint-weight";
 
-/// What a round saw.
-#[derive(Debug, Clone)]
-pub enum Observation {
-    /// The flows of a source or reachability probe.
-    Flows(Vec<Flow>),
-    /// The poll of a health check node port.
-    NodeHealth(NodeHealth),
-}
-
-impl Observation {
-    /// What stands in for a round that the agent could not carry out.
-    #[must_use]
-    pub fn not_made(method: &Method, why: &str) -> Self {
-        match method {
-            Method::Source { .. } => Self::Flows(vec![Flow::failed(None, FailureKind::Agent, why)]),
-            Method::NodeHealth { .. } => {
-                let answer = HealthAnswer::failed(FailureKind::Agent, why);
-                Self::NodeHealth(NodeHealth { answer, took_us: 0 })
-            }
-        }
-    }
-
-    /// The number of connections that the round made or tried.
-    #[must_use]
-    pub fn flows(&self) -> usize {
-        match self {
-            Self::Flows(flows) => flows.len(),
-            Self::NodeHealth(_) => 1,
+/// What stands in for a round that the agent could not carry out.
+#[must_use]
+pub fn not_made(method: &Method, why: &str) -> Observation {
+    match method {
+        Method::Source { .. } => Observation::Flows(vec![Flow::failed(None, FailureKind::Agent, why)].into()),
+        Method::NodeHealth { .. } => {
+            let answer = HealthAnswer::failed(FailureKind::Agent, why);
+            Observation::NodeHealth(NodeHealth { answer, took_us: 0 })
         }
     }
 }
@@ -88,7 +69,7 @@ impl Prober {
                 let flows = (0..planned.flows).map(|nth| self.source_flow(planned, target, *echo, nth));
                 let mut flows = join_all(flows).await;
                 self.blame_ourselves(&mut flows).await;
-                Observation::Flows(flows)
+                Observation::Flows(flows.into())
             }
             Method::NodeHealth { target } => {
                 let started = Instant::now();

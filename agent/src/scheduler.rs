@@ -18,13 +18,13 @@ use tokio::{
     time::{Instant, timeout},
 };
 use tokio_util::sync::CancellationToken;
-use vipwatch_model::probe::ProbeName;
+use vipwatch_model::{observation::Observation, probe::ProbeName};
 
 use crate::{
     clock::Clock,
     heartbeat::Heartbeat,
     plan::{Plan, Planned},
-    prober::{Observation, Prober},
+    prober::{self, Prober},
 };
 use ticks::Ticks;
 
@@ -219,7 +219,7 @@ impl<O: Observe> Scheduler<O> {
         if panicked {
             // The panic itself has been logged by the panic hook.
             let observation =
-                Observation::not_made(&planned.method, "the agent failed in the middle of the round");
+                prober::not_made(&planned.method, "the agent failed in the middle of the round");
             let round =
                 Round { planned, at: self.clock.now(), lateness: Duration::ZERO, missed: 0, observation };
             let _ = self.rounds.send(round).await;
@@ -239,7 +239,7 @@ async fn round(
     // when the next one is due.
     let observation = timeout(planned.gap * 19 / 20, observer.observe(&planned)).await;
     let observation = observation
-        .unwrap_or_else(|_| Observation::not_made(&planned.method, "the round took as long as its interval"));
+        .unwrap_or_else(|_| prober::not_made(&planned.method, "the round took as long as its interval"));
     // The receiver is gone only when the agent is ending.
     let _ = rounds.send(Round { planned, at: clock.now(), lateness, missed, observation }).await;
 }

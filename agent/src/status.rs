@@ -278,7 +278,7 @@ fn round(last: &Last) -> RoundView {
         flows_ok: verdict.answered,
         flows: verdict.flows,
         latency_ms: last.latency_us.map(millis),
-        responders: verdict.responders.clone(),
+        responders: verdict.answered_by.iter().map(ToString::to_string).collect(),
     }
 }
 

@@ -169,7 +169,7 @@ impl Alert {
             remedy: verdict.remedy.clone(),
             expected: verdict.expected.clone(),
             observed: observed.collect(),
-            responders: verdict.responders.clone(),
+            responders: verdict.answered_by.iter().map(ToString::to_string).collect(),
             flows_answered: verdict.answered,
             flows: verdict.flows,
         }

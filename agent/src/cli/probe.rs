@@ -9,7 +9,9 @@ use vipwatch_model::{probe::Probe as ModelProbe, state::State, verdict::Verdict}
 
 use super::ConfigFile;
 use crate::{
-    app, exit,
+    app,
+    clock::Clock,
+    exit,
     plan::{Plan, Planned},
     prober::Prober,
 };
@@ -56,10 +58,13 @@ impl Probe {
             .collect();
         let prober = Prober::new(config.agent.max_flows);
         let rounds = join_all(chosen.iter().map(|planned| prober.observe(planned))).await;
+        let now = Clock::system().now();
         let verdicts: Vec<(&Planned, Verdict)> = chosen
             .iter()
             .zip(rounds)
-            .map(|(planned, observation)| (planned.as_ref(), plan.judge(&planned.probe, &observation)))
+            .map(|(planned, observation)| {
+                (planned.as_ref(), plan.judge(&planned.probe, &observation, &[], now))
+            })
             .collect();
         super::print(&if self.json { json(&verdicts) } else { table(&verdicts) });
         code(&verdicts)

@@ -51,6 +51,7 @@ impl EgressTable {
         Some(Egress {
             socket: from.contains(&Source::Socket),
             fixed: fixed.into_iter().map(|AddressOrNet(net)| net).collect(),
+            ..Egress::default()
         })
     }
 }

@@ -5,11 +5,13 @@ use std::{collections::VecDeque, sync::Arc};
 use chrono::{DateTime, Utc};
 use vipwatch_model::{
     flow::{Flow, Outcome},
+    observation::Observation,
+    proxy_health::ProxyAnswer,
     state::{Machine, State},
     verdict::Verdict,
 };
 
-use crate::{plan::Planned, prober::Observation, store::Remembered};
+use crate::{plan::Planned, store::Remembered};
 
 /// Rounds that the page shows per probe.
 const HISTORY: usize = vipwatch_web::api::HISTORY_TICKS;
@@ -80,10 +82,13 @@ impl Watched {
 pub(super) fn latency_us(observation: &Observation) -> Option<u32> {
     match observation {
         Observation::NodeHealth(health) => health.answer.detail().map(|_| health.took_us),
-        Observation::Flows(flows) => {
+        Observation::ProxyHealth(health) => {
+            (!matches!(health.answer, ProxyAnswer::Failed(_))).then_some(health.took_us)
+        }
+        Observation::Flows(sight) => {
             let answered = |flow: &&Flow| !matches!(flow.outcome, Outcome::Failed(_));
             let mut times: Vec<u32> =
-                flows.iter().filter(answered).map(|flow| flow.phases.total_us()).collect();
+                sight.flows.iter().filter(answered).map(|flow| flow.phases.total_us()).collect();
             let middle = times.len() / 2;
             (!times.is_empty()).then(|| *times.select_nth_unstable(middle).1)
         }

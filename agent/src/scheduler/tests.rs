@@ -9,7 +9,8 @@ use vipwatch_model::{
     address::AddressBook,
     egress::Egress,
     flow::{FailureKind, Outcome},
-    probe::{Expectation, Probe, Subject},
+    observation::Sight,
+    probe::{Expectation, Probe, Subject, Transport},
     state::Thresholds,
 };
 
@@ -39,7 +40,7 @@ impl Observe for Played {
         self.most.fetch_max(running, Ordering::SeqCst);
         let _running = Running(&self.running);
         tokio::time::sleep(Duration::from_millis(target.port.into())).await;
-        Observation::Flows(Vec::new())
+        Observation::Flows(Sight::default())
     }
 }
 
@@ -65,6 +66,7 @@ fn planned(name: &str, every: Duration, takes_ms: u16) -> Arc<Planned> {
         probe: Probe {
             name: ProbeName::new(name),
             subject: Subject::Endpoint { url: name.into() },
+            transport: Transport::Tcp,
             expectation: Expectation::Answer,
             thresholds: Thresholds {
                 alert_after: 2,
@@ -226,7 +228,7 @@ async fn a_new_plan_leaves_unchanged_probes_alone_and_changed_ones_do_not_overla
 
 #[test]
 fn a_round_that_was_not_made_blames_the_agent() {
-    let Observation::Flows(flows) = Observation::not_made(
+    let Observation::Flows(sight) = prober::not_made(
         &Method::Source {
             target: match &planned("a", SECOND, 1).method {
                 Method::NodeHealth { target } | Method::Source { target, .. } => target.clone(),
@@ -237,5 +239,5 @@ fn a_round_that_was_not_made_blames_the_agent() {
     ) else {
         panic!("a source probe has flows")
     };
-    assert!(matches!(&flows[0].outcome, Outcome::Failed(failure) if failure.kind.is_ours()));
+    assert!(matches!(&sight.flows[0].outcome, Outcome::Failed(failure) if failure.kind.is_ours()));
 }

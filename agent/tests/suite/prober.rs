@@ -10,14 +10,15 @@ use tokio::{
 };
 use vipwatch::{
     plan::{Method, Planned},
-    prober::{Host, HttpTarget, Observation, Prober},
+    prober::{Host, HttpTarget, Prober},
     schedule::Schedule,
 };
 use vipwatch_model::{
     echo::EchoFormat,
     flow::{FailureKind, Flow, Outcome},
     node_health::HealthAnswer,
-    probe::{Expectation, Probe, ProbeName, Subject},
+    observation::{Observation, Sight},
+    probe::{Expectation, Probe, ProbeName, Subject, Transport},
     state::Thresholds,
 };
 
@@ -40,6 +41,7 @@ fn planned(method: Method, flows: u32) -> Planned {
         probe: Probe {
             name: ProbeName::new("test"),
             subject: Subject::Endpoint { url: "http://test/".into() },
+            transport: Transport::Tcp,
             expectation: Expectation::Preserved,
             thresholds: Thresholds {
                 alert_after: 2,
@@ -105,8 +107,8 @@ async fn read_head(stream: &mut TcpStream) -> String {
 async fn flows(address: SocketAddr, echo: Option<EchoFormat>, n: u32) -> Vec<Flow> {
     let method = Method::Source { target: target(address), echo };
     match Prober::new(64).observe(&planned(method, n)).await {
-        Observation::Flows(flows) => flows,
-        Observation::NodeHealth(_) => panic!("a source probe gave node health"),
+        Observation::Flows(sight) => sight.flows,
+        other => panic!("a source probe gave {other:?}"),
     }
 }
 
@@ -267,7 +269,9 @@ async fn too_many_flows_wait_and_are_not_the_targets_fault() {
     .await;
     let method = Method::Source { target: target(silent.address), echo: None };
     let started = Instant::now();
-    let Observation::Flows(flows) = Prober::new(1).observe(&planned(method, 6)).await else { panic!() };
+    let Observation::Flows(Sight { flows, .. }) = Prober::new(1).observe(&planned(method, 6)).await else {
+        panic!()
+    };
     assert!(started.elapsed() < Duration::from_secs(1), "the round must end before the next is due");
     let of = |wanted| flows.iter().filter(|flow| kind(&flow.outcome) == Some(wanted)).count();
     assert!(of(FailureKind::Timeout) >= 1 && of(FailureKind::Agent) >= 1, "{flows:?}");
@@ -281,7 +285,7 @@ async fn node_health_keeps_its_answers_apart() {
         let method = Method::NodeHealth { target: target(server.address) };
         match Prober::new(4).observe(&planned(method, 1)).await {
             Observation::NodeHealth(health) => health.answer,
-            Observation::Flows(_) => panic!("a node-health probe gave flows"),
+            other => panic!("a node-health probe gave {other:?}"),
         }
     }
     let body = r#"{"service":{"namespace":"default","name":"web"},"localEndpoints":1}"#;

@@ -48,9 +48,7 @@ pub fn node_health(probe: &Probe, health: &NodeHealth) -> Verdict {
                 "The service proxy on {node} says that it is unhealthy itself, so {node} takes no traffic for {service}."
             );
             let mut verdict = Verdict::new(Finding::ProxyUnhealthy, State::Down, reason);
-            verdict.remedy = Some(format!(
-                "Look at kube-proxy on {node}: `kubectl -n kube-system get pods -o wide --field-selector spec.nodeName={node}`"
-            ));
+            verdict.remedy = Some(super::look_at_proxy(node));
             verdict
         }
         (HealthAnswer::NotReady(_), None) => {
@@ -77,17 +75,7 @@ pub fn node_health(probe: &Probe, health: &NodeHealth) -> Verdict {
             verdict.remedy = Some(port_question(namespace, name));
             verdict
         }
-        (HealthAnswer::Failed(failure), _) => {
-            let how = match failure.kind {
-                FailureKind::Timeout => "does not answer in time",
-                FailureKind::Unreachable => "cannot be reached",
-                _ => "breaks the connection",
-            };
-            let reason = format!("{node} {how} at {target}.");
-            let mut verdict = Verdict::new(Finding::NodeSilent, State::Down, reason);
-            verdict.remedy = Some(format!("See whether the node is up: `kubectl get node {node}`"));
-            verdict
-        }
+        (HealthAnswer::Failed(failure), _) => super::silent_node(node, &target, failure),
     };
     verdict.flows = 1;
     verdict.answered = u32::from(!matches!(health.answer, HealthAnswer::Failed(_)));

@@ -2,14 +2,15 @@
 
 use std::{collections::BTreeMap, fmt::Write as _, net::IpAddr};
 
-use super::connections;
+use super::{Scene, connections};
 use crate::{
     address::AddressBook,
-    egress::{Comparison, Egress},
-    flow::{FailureKind, Flow, Outcome},
+    egress::Comparison,
+    flow::{FailureKind, Outcome, SourceReport},
+    observation::Sight,
     probe::{Expectation, Probe, Subject, TrafficPolicy},
     state::State,
-    verdict::{Finding, Seen, Verdict},
+    verdict::{Finding, Responder, Seen, Verdict},
 };
 
 /// How the flows of a round divide.
@@ -32,10 +33,12 @@ struct Tally<'a> {
 /// [`Finding::Blind`] and its state unknown. A single translated flow outweighs everything else where
 /// the address ought to survive.
 #[must_use]
-pub fn source(probe: &Probe, flows: &[Flow], egress: &Egress, book: &AddressBook) -> Verdict {
+pub fn source(probe: &Probe, sight: &Sight, scene: &Scene<'_>) -> Verdict {
+    let Scene { egress, book, .. } = *scene;
+    let flows = &sight.flows;
     let mut seen: Vec<Seen> = Vec::new();
     let mut expected = Vec::new();
-    let mut responders = Vec::new();
+    let mut responders: Vec<Responder> = Vec::new();
     let mut tally = Tally::default();
 
     for flow in flows {
@@ -60,11 +63,7 @@ pub fn source(probe: &Probe, flows: &[Flow], egress: &Egress, book: &AddressBook
                         expected.push(address);
                     }
                 }
-                if let Some(responder) = responder(report.node.as_deref(), report.pod.as_deref())
-                    && !responders.contains(&responder)
-                {
-                    responders.push(responder);
-                }
+                answered_by(&mut responders, report);
                 match egress.compare(flow.local, report.address) {
                     Comparison::Same
                         if flow.local.is_some_and(|local| book.classify(local.ip()).is_cluster()) =>
@@ -90,7 +89,7 @@ pub fn source(probe: &Probe, flows: &[Flow], egress: &Egress, book: &AddressBook
     responders.sort();
     expected.sort();
 
-    let (finding, state) = decide(probe.expectation, &tally);
+    let (finding, state) = decide(&probe.expectation, &tally);
     Verdict {
         reason: reason(probe, finding, state, &tally, &seen, &expected),
         remedy: remedy(probe, finding, state, &seen),
@@ -98,7 +97,7 @@ pub fn source(probe: &Probe, flows: &[Flow], egress: &Egress, book: &AddressBook
         seen,
         answered: tally.answered,
         flows: u32::try_from(flows.len()).unwrap_or(u32::MAX),
-        responders,
+        answered_by: responders,
         ..Verdict::new(finding, state, "")
     }
 }
@@ -107,12 +106,12 @@ const INSIDE: &str =
     "this agent's own address lies inside the cluster, where traffic to a VIP is never translated";
 const NO_BASELINE: &str = "the agent's egress address of this address family is not known";
 
-fn decide(expectation: Expectation, tally: &Tally<'_>) -> (Finding, State) {
+fn decide(expectation: &Expectation, tally: &Tally<'_>) -> (Finding, State) {
     let failing = !tally.failed.is_empty();
     let finding = match (tally.preserved, tally.translated) {
         (0, 0) if tally.answered == 0 && failing => return (Finding::Unreachable, State::Down),
         (0, 0) if tally.answered == 0 => return (Finding::Blind, State::Unknown),
-        (0, 0) if expectation == Expectation::Answer => Finding::Answering,
+        (0, 0) if *expectation == Expectation::Answer => Finding::Answering,
         (0, 0) => Finding::Inconclusive,
         (_, 0) => Finding::Preserved,
         (0, _) => Finding::Translated,
@@ -139,15 +138,20 @@ fn count(seen: &mut Vec<Seen>, address: IpAddr, book: Option<&AddressBook>) {
     let class = book.map(|book| book.classify(address));
     match seen.iter_mut().find(|seen| seen.address == address && seen.class == class) {
         Some(seen) => seen.flows += 1,
-        None => seen.push(Seen { address, class, flows: 1 }),
+        None => seen.push(Seen { address, class, flows: 1, in_header: 0 }),
     }
 }
 
-fn responder(node: Option<&str>, pod: Option<&str>) -> Option<String> {
-    match (node, pod) {
-        (Some(node), Some(pod)) => Some(format!("{pod} on {node}")),
-        (Some(only), None) | (None, Some(only)) => Some(only.to_owned()),
-        (None, None) => None,
+/// Counts who answered, as far as they say who they are.
+fn answered_by(responders: &mut Vec<Responder>, report: &SourceReport) {
+    if report.node.is_none() && report.pod.is_none() {
+        return;
+    }
+    match responders.iter_mut().find(|known| known.node == report.node && known.pod == report.pod) {
+        Some(known) => known.flows += 1,
+        None => {
+            responders.push(Responder { node: report.node.clone(), pod: report.pod.clone(), flows: 1 });
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, net::SocketAddr};
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta};
 use proptest::prelude::*;
 
 use super::*;
@@ -10,9 +10,9 @@ use crate::{
     address::{AddressBook, Node},
     egress::Egress,
     flow::{FailureKind, Flow, Outcome, Phases, SourceReport},
-    probe::{Expectation, Probe, ProbeName, Subject, TrafficPolicy},
+    probe::{Expectation, Probe, ProbeName, Subject, TrafficPolicy, Transport},
     state::{State, Thresholds},
-    verdict::Finding,
+    verdict::{Finding, Verdict},
 };
 
 fn probe(expectation: Expectation) -> Probe {
@@ -24,6 +24,7 @@ fn probe(expectation: Expectation) -> Probe {
             policy: TrafficPolicy::Local,
             address,
         },
+        transport: Transport::Tcp,
         expectation,
         thresholds: Thresholds { alert_after: 2, resolve_after: 2, stale_after: TimeDelta::minutes(10) },
         labels: BTreeMap::new(),
@@ -64,22 +65,27 @@ fn flows() -> impl Strategy<Value = Vec<Flow>> {
 }
 
 fn socket() -> Egress {
-    Egress { socket: true, fixed: Vec::new() }
+    Egress { socket: true, ..Egress::default() }
+}
+
+fn judged(probe: &Probe, flows: Vec<Flow>) -> Verdict {
+    let scene = Scene { egress: &socket(), book: &book(), nodes: &[], at: DateTime::UNIX_EPOCH };
+    source(probe, &flows.into(), &scene)
 }
 
 proptest! {
     #[test]
     fn the_order_of_flows_does_not_matter(flows in flows()) {
         let probe = probe(Expectation::Preserved);
-        let forwards = source(&probe, &flows, &socket(), &book());
+        let forwards = judged(&probe, flows.clone());
         let backwards: Vec<Flow> = flows.into_iter().rev().collect();
-        let backwards = source(&probe, &backwards, &socket(), &book());
+        let backwards = judged(&probe, backwards);
         prop_assert_eq!(forwards, backwards);
     }
 
     #[test]
     fn preserved_means_that_every_conclusive_address_is_the_agents(flows in flows()) {
-        let verdict = source(&probe(Expectation::Preserved), &flows, &socket(), &book());
+        let verdict = judged(&probe(Expectation::Preserved), flows.clone());
         if verdict.finding == Finding::Preserved {
             prop_assert!(verdict.seen.iter().all(|seen| seen.class.is_none()));
         }
@@ -89,7 +95,7 @@ proptest! {
 
     #[test]
     fn only_the_target_can_bring_the_target_down(flows in flows()) {
-        let verdict = source(&probe(Expectation::Preserved), &flows, &socket(), &book());
+        let verdict = judged(&probe(Expectation::Preserved), flows.clone());
         let by_target = flows.iter().filter_map(Flow::failure).any(|failure| !failure.kind.is_ours());
         if verdict.state == State::Down {
             prop_assert!(by_target && verdict.answered == 0);
@@ -102,14 +108,14 @@ proptest! {
     #[test]
     fn where_any_source_will_do_nothing_is_translated(flows in flows()) {
         for expectation in [Expectation::Any, Expectation::Answer] {
-            let verdict = source(&probe(expectation), &flows, &socket(), &book());
+            let verdict = judged(&probe(expectation), flows.clone());
             prop_assert_ne!(verdict.state, State::Translated);
         }
     }
 
     #[test]
     fn every_verdict_has_a_reason_in_words(flows in flows()) {
-        let verdict = source(&probe(Expectation::Preserved), &flows, &socket(), &book());
+        let verdict = judged(&probe(Expectation::Preserved), flows.clone());
         prop_assert!(verdict.reason.ends_with('.') && verdict.reason.len() > 20, "{}", verdict.reason);
     }
 }
@@ -123,7 +129,7 @@ fn an_agent_inside_the_cluster_trusts_nothing_it_sees() {
         retransmits: 0,
         outcome: Outcome::Echoed(SourceReport::of("10.244.1.9".parse().unwrap(), None)),
     };
-    let verdict = source(&probe(Expectation::Preserved), &[flow], &socket(), &book());
+    let verdict = judged(&probe(Expectation::Preserved), vec![flow]);
     assert_eq!((verdict.finding, verdict.state), (Finding::Inconclusive, State::Unknown));
     assert!(verdict.reason.contains("inside the cluster"), "{}", verdict.reason);
 }

@@ -18,9 +18,9 @@ use vipwatch_model::{
     alert::{Alert, Board, Known},
     egress::Egress,
     flow::{FailureKind, Flow, Outcome, Phases, SourceReport},
-    judge,
+    judge::{self, Scene},
     node_health::{HealthAnswer, HealthDetail, NodeHealth},
-    probe::{Expectation, Probe, ProbeName, Subject, TrafficPolicy},
+    probe::{Expectation, Probe, ProbeName, Subject, TrafficPolicy, Transport},
     state::{Machine, State, Thresholds},
     verdict::{Finding, Verdict},
 };
@@ -177,7 +177,14 @@ impl Stage {
             stale_after: TimeDelta::minutes(10),
         };
         let watched = |name, subject| Watched {
-            probe: Probe { name, subject, expectation, thresholds, labels: BTreeMap::new() },
+            probe: Probe {
+                name,
+                subject,
+                transport: Transport::Tcp,
+                expectation: expectation.clone(),
+                thresholds,
+                labels: BTreeMap::new(),
+            },
             machine: Machine::default(),
             last: None,
         };
@@ -191,7 +198,7 @@ impl Stage {
         };
         let fixed: Vec<_> = scenario.fixed_egress.iter().map(|net| net.parse().unwrap()).collect();
         Self {
-            egress: Egress { socket: fixed.is_empty(), fixed },
+            egress: Egress { socket: fixed.is_empty(), fixed, ..Egress::default() },
             vip: watched(ProbeName::of_vip(SERVICE, "192.0.2.201".parse().unwrap()), vip),
             nodes: (1..=3).map(node).collect(),
             board: Board::default(),
@@ -255,7 +262,8 @@ fn play(scenario: &Scenario) {
                 (Some(flows), None) => {
                     let flows: Vec<Flow> = flows.iter().map(|text| flow(text)).collect();
                     note(stage.round(None, |stage| {
-                        judge::source(&stage.vip.probe, &flows, &stage.egress, &book())
+                        let scene = Scene { egress: &stage.egress, book: &book(), nodes: &[], at: stage.now };
+                        judge::source(&stage.vip.probe, &flows.clone().into(), &scene)
                     }));
                 }
                 (None, Some(answers)) => {

@@ -8,9 +8,9 @@ use vipwatch_model::{
     alert::{Alert, Board, Known},
     egress::Egress,
     flow::{Flow, Outcome, Phases, SourceReport},
-    judge,
+    judge::{self, Scene},
     notification::Notification,
-    probe::{Expectation, Probe, ProbeName, Subject, TrafficPolicy},
+    probe::{Expectation, Probe, ProbeName, Subject, TrafficPolicy, Transport},
     state::{Machine, Thresholds},
     verdict::Verdict,
 };
@@ -27,6 +27,7 @@ fn probe() -> Probe {
             policy: TrafficPolicy::Local,
             address: "192.0.2.201:80".parse().unwrap(),
         },
+        transport: Transport::Tcp,
         expectation: Expectation::Preserved,
         thresholds: Thresholds { alert_after: 2, resolve_after: 2, stale_after: TimeDelta::minutes(10) },
         labels: BTreeMap::from([("team".to_owned(), "edge".to_owned())]),
@@ -53,12 +54,9 @@ fn verdict(source: &str) -> Verdict {
             ..SourceReport::of(source.parse().unwrap(), Some(2311))
         }),
     };
-    judge::source(
-        &probe(),
-        &[flow.clone(), flow.clone(), flow.clone(), flow],
-        &Egress { socket: true, fixed: vec![] },
-        &book,
-    )
+    let egress = Egress { socket: true, ..Egress::default() };
+    let scene = Scene { egress: &egress, book: &book, nodes: &[], at: DateTime::UNIX_EPOCH };
+    judge::source(&probe(), &vec![flow.clone(), flow.clone(), flow.clone(), flow].into(), &scene)
 }
 
 #[test]
