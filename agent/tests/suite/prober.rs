@@ -42,6 +42,7 @@ fn planned(method: Method, flows: u32) -> Planned {
             name: ProbeName::new("test"),
             subject: Subject::Endpoint { url: "http://test/".into() },
             transport: Transport::Tcp,
+            vips: Vec::new(),
             expectation: Expectation::Preserved,
             thresholds: Thresholds {
                 alert_after: 2,

@@ -1,13 +1,15 @@
 //! Runs every `scenarios/*.toml`: rounds in, verdicts, states and alerts out.
 //!
 //! A scenario has a `story`, the service as configured, and `[[round]]`s. A round is one of the VIP (`flows`) or
-//! of nodes (`nodes`, by number). A flow is written as the source address that the far side reports, or as the word of a
-//! failure; an answer of a health check node port as `ready`, `no endpoints`, `proxy unhealthy`, `other service`, `garbage`,
+//! of nodes (`nodes`, by number). A flow is written as the source address (with or without a port) that the far side reports, or as the
+//! word of a failure; after the address may come `for=ADDR` (what a forwarding header holds), `trusting` (the format takes its
+//! address from such headers), `pod=NAME`, `on=NODE`; an answer of a health check node port as `ready`, `no endpoints`, `proxy unhealthy`, `other service`, `garbage`,
 //! or the word of a failure. What a round leaves out is not checked; alerts are always checked. Alerts of nodes are
 //! written as `kind node-N`, others as `kind`.
 
 use std::{
     collections::{BTreeMap, HashMap},
+    net::SocketAddr,
     path::Path,
 };
 
@@ -16,13 +18,14 @@ use serde::Deserialize;
 use vipwatch_model::{
     address::{AddressBook, Node},
     alert::{Alert, Board, Known},
-    egress::Egress,
+    cause::CauseKind,
+    egress::{Egress, Learnt},
     flow::{FailureKind, Flow, Outcome, Phases, SourceReport},
-    judge::{self, Scene},
+    judge::{self, NodeSight, Scene},
     node_health::{HealthAnswer, HealthDetail, NodeHealth},
     probe::{Expectation, Probe, ProbeName, Subject, TrafficPolicy, Transport},
     state::{Machine, State, Thresholds},
-    verdict::{Finding, Verdict},
+    verdict::{Finding, FlowFinding, NoteKind, Verdict},
 };
 
 const SERVICE: &str = "default/echo-server";
@@ -37,6 +40,15 @@ struct Scenario {
     reachability_only: bool,
     #[serde(default)]
     fixed_egress: Vec<String>,
+    /// What the agent learnt about its egress: for its address 192.0.2.9.
+    #[serde(default)]
+    learnt_egress: Vec<String>,
+    /// Why the agent could not learn it.
+    #[serde(default)]
+    unknown_egress: Vec<String>,
+    /// `preserved`, `header`, `any`, or networks; by default what the policy implies.
+    #[serde(default)]
+    expect_source: Vec<String>,
     #[serde(default = "two")]
     alert_after: u32,
     #[serde(default = "two")]
@@ -66,6 +78,10 @@ struct Round {
     states: Option<BTreeMap<String, State>>,
     reason_has: Option<Vec<String>>,
     remedy_has: Option<String>,
+    cause: Option<CauseKind>,
+    cause_has: Option<String>,
+    per_flow: Option<Vec<FlowFinding>>,
+    notes: Option<Vec<NoteKind>>,
     #[serde(default)]
     opens: Vec<String>,
     #[serde(default)]
@@ -84,7 +100,7 @@ fn book() -> AddressBook {
     let node = |n: u8| Node {
         name: format!("node-{n}"),
         addresses: vec![format!("192.0.2.1{n}").parse().unwrap()],
-        pod_cidr: Some(format!("10.244.{n}.0/24").parse().unwrap()),
+        pod_cidrs: vec![format!("10.244.{n}.0/24").parse().unwrap()],
     };
     AddressBook {
         nodes: (1..=3).map(node).collect(),
@@ -94,19 +110,16 @@ fn book() -> AddressBook {
 }
 
 fn flow(text: &str) -> Flow {
-    let outcome = match text {
+    let mut words = text.split_whitespace();
+    let first = words.next().unwrap_or_default();
+    let outcome = match first {
         "answered" => Outcome::Answered,
         "garbage" => Outcome::Unreadable("the answer is in no format that vipwatch knows".into()),
         word => match word.parse::<FailureKind>() {
             Ok(kind) => {
                 return Flow::failed(Some("192.0.2.201:80".parse().unwrap()), kind, format!("({word})"));
             }
-            Err(_) => {
-                let address = word.parse();
-                let address =
-                    address.unwrap_or_else(|_| panic!("{word:?} is neither an address nor a failure"));
-                Outcome::Echoed(SourceReport::of(address, None))
-            }
+            Err(_) => Outcome::Echoed(report(word, words)),
         },
     };
     Flow {
@@ -116,6 +129,28 @@ fn flow(text: &str) -> Flow {
         retransmits: 0,
         outcome,
     }
+}
+
+fn report<'a>(source: &str, words: impl Iterator<Item = &'a str>) -> SourceReport {
+    let mut report = match source.parse::<SocketAddr>() {
+        Ok(socket) => SourceReport::of(socket.ip(), Some(socket.port())),
+        Err(_) => {
+            let address = source.parse();
+            let address =
+                address.unwrap_or_else(|_| panic!("{source:?} is neither an address nor a failure"));
+            SourceReport::of(address, None)
+        }
+    };
+    for word in words {
+        match word.split_once('=') {
+            Some(("for", address)) => report.forwarded.push(address.parse().unwrap()),
+            Some(("pod", pod)) => report.pod = Some(pod.to_owned()),
+            Some(("on", node)) => report.node = Some(node.to_owned()),
+            None if word == "trusting" => report.trusts_headers = true,
+            _ => panic!("{word:?} is nothing that a report may hold"),
+        }
+    }
+    report
 }
 
 fn health(text: &str) -> NodeHealth {
@@ -171,6 +206,13 @@ impl Stage {
             TrafficPolicy::Local => Expectation::Preserved,
             TrafficPolicy::Cluster => Expectation::Any,
         };
+        let expectation = match scenario.expect_source.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+            [] => expectation,
+            ["preserved"] => Expectation::Preserved,
+            ["header"] => Expectation::InHeader,
+            ["any"] => Expectation::Any,
+            ref networks => Expectation::Within(networks.iter().map(|net| net.parse().unwrap()).collect()),
+        };
         let thresholds = Thresholds {
             alert_after: scenario.alert_after,
             resolve_after: scenario.resolve_after,
@@ -181,6 +223,7 @@ impl Stage {
                 name,
                 subject,
                 transport: Transport::Tcp,
+                vips: Vec::new(),
                 expectation: expectation.clone(),
                 thresholds,
                 labels: BTreeMap::new(),
@@ -193,18 +236,40 @@ impl Stage {
         let node = |n: u8| {
             let node = format!("node-{n}");
             let address = format!("192.0.2.1{n}:30001").parse().unwrap();
-            let subject = Subject::Node { service: SERVICE.into(), node: node.clone(), address };
+            let subject = Subject::Node { service: SERVICE.into(), policy, node: node.clone(), address };
             (n.to_string(), watched(ProbeName::of_node(SERVICE, &node), subject))
         };
         let fixed: Vec<_> = scenario.fixed_egress.iter().map(|net| net.parse().unwrap()).collect();
+        let learnt = scenario.learnt_egress.iter().map(|address| Learnt {
+            local: "192.0.2.9".parse().unwrap(),
+            address: address.parse().unwrap(),
+            from: "stun".into(),
+            at: DateTime::UNIX_EPOCH,
+        });
+        let learnt: Vec<Learnt> = learnt.collect();
+        let unknown = scenario.unknown_egress.clone();
+        let socket = fixed.is_empty() && learnt.is_empty() && unknown.is_empty();
         Self {
-            egress: Egress { socket: fixed.is_empty(), fixed, ..Egress::default() },
+            egress: Egress { socket, fixed, learnt, unknown },
             vip: watched(ProbeName::of_vip(SERVICE, "192.0.2.201".parse().unwrap()), vip),
             nodes: (1..=3).map(node).collect(),
             board: Board::default(),
             now: DateTime::UNIX_EPOCH,
             ids: 0,
         }
+    }
+
+    /// What the nodes said since the trouble with the VIP began.
+    fn node_sights(&self) -> Vec<NodeSight<'_>> {
+        let onset = self.vip.machine.onset().unwrap_or(self.now);
+        let recent = |node: &Watched| {
+            let (at, verdict) = node.last.as_ref()?;
+            (*at >= onset).then_some(verdict.finding)
+        };
+        let sights = self.nodes.values().filter(|node| node.last.is_some());
+        sights
+            .map(|node| NodeSight { node: node.probe.subject.node().unwrap(), finding: recent(node) })
+            .collect()
     }
 
     /// Plays a round of the VIP (`None`) or of a node; gives what it opened and resolved.
@@ -262,7 +327,9 @@ fn play(scenario: &Scenario) {
                 (Some(flows), None) => {
                     let flows: Vec<Flow> = flows.iter().map(|text| flow(text)).collect();
                     note(stage.round(None, |stage| {
-                        let scene = Scene { egress: &stage.egress, book: &book(), nodes: &[], at: stage.now };
+                        let nodes = stage.node_sights();
+                        let scene =
+                            Scene { egress: &stage.egress, book: &book(), nodes: &nodes, at: stage.now };
                         judge::source(&stage.vip.probe, &flows.clone().into(), &scene)
                     }));
                 }
@@ -294,6 +361,22 @@ fn play(scenario: &Scenario) {
                 "{place}: {:?}",
                 verdict.remedy
             );
+        }
+        if let Some(cause) = round.cause {
+            let found = verdict.cause.as_ref().map(|cause| cause.kind);
+            assert_eq!(found, Some(cause), "{place}: {}: {:?}", verdict.reason, verdict.cause);
+        }
+        if let Some(part) = &round.cause_has {
+            let text = verdict.cause.as_ref().map(|cause| cause.text.as_str()).unwrap_or_default();
+            assert!(text.contains(part), "{place}: {part:?} is not in {text:?}");
+        }
+        if let Some(wanted) = &round.per_flow {
+            let found: Vec<_> = verdict.evidence.iter().map(|flow| flow.finding).collect();
+            assert_eq!(found, *wanted, "{place}: flow by flow");
+        }
+        if let Some(wanted) = &round.notes {
+            let found: Vec<_> = verdict.notes.iter().map(|note| note.kind).collect();
+            assert_eq!(found, *wanted, "{place}: notes");
         }
         if let Some(state) = round.state {
             assert_eq!(only.machine.state, state, "{place}: {}", verdict.reason);
