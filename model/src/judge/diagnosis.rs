@@ -44,7 +44,10 @@ pub(super) fn of(
 ) -> Diagnosis {
     let service = match &probe.subject {
         Subject::Vip { service, policy, .. } => Some((Service::named(service), *policy)),
-        _ => None,
+        // What an endpoint without a name leads to is looked for by its address, and only where the nodes of a
+        // cluster have a say: it may well be no service at all.
+        _ if scene.nodes.is_empty() && !tally.blames_cluster() => None,
+        _ => tally.remote().map(|address| (Service::At(address), TrafficPolicy::Local)),
     };
     match (state, finding) {
         (State::Translated, _) => translated(probe, service, finding, tally, scene),

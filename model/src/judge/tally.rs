@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fmt::Write as _, net::IpAddr};
 
 use super::{Scene, flow};
 use crate::{
-    address::{AddressClass, unmapped},
+    address::{AddressClass, default_pod_network, unmapped},
     flow::{FailureKind, Flow, Outcome, SourceReport},
     verdict::{Evidence, FlowFinding, Responder, Seen},
 };
@@ -73,6 +73,19 @@ impl<'a> Tally<'a> {
     /// Whether nothing but answers of the wrong content came.
     pub(super) fn only_wrong_answers(&self) -> bool {
         self.failed.keys().all(|kind| matches!(kind, FailureKind::Status | FailureKind::Unexpected))
+    }
+
+    /// Whether an address of the cluster, or of what is usually a pod network, took the client's place.
+    pub(super) fn blames_cluster(&self) -> bool {
+        self.foreign_classes()
+            .any(|(address, class)| class.is_cluster_network() || default_pod_network(address).is_some())
+    }
+
+    /// The target's address, where the flows agree on one.
+    pub(super) fn remote(&self) -> Option<IpAddr> {
+        let mut remotes = self.evidence.iter().filter_map(|flow| Some(flow.remote?.ip()));
+        let first = remotes.next()?;
+        remotes.all(|other| other == first).then_some(first)
     }
 
     /// The foreign addresses and whose they are.
