@@ -7,8 +7,8 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use vipwatch_echo::Answer;
-use vipwatch_lab::cluster::Announcement;
 use vipwatch_lab::cluster::ExternalTrafficPolicy::{Cluster, Local};
+use vipwatch_lab::cluster::{Announcement, Family};
 use vipwatch_lab::namespaces::{CLIENT, Link, NamespaceLab, NamespacePlan, inside};
 
 const ECHO: &str = "default/echo-server";
@@ -34,29 +34,40 @@ fn get(lab: &NamespaceLab, target: SocketAddr) -> io::Result<(SocketAddr, String
     lab.within(CLIENT, exchange).unwrap()
 }
 
-fn vip(lab: &NamespaceLab) -> SocketAddr {
-    lab.state().service(ECHO).unwrap().vip
-}
-
-fn echo(lab: &NamespaceLab) -> (SocketAddr, Answer) {
-    let (source, _, body) = get(lab, vip(lab)).unwrap();
+fn echo(lab: &NamespaceLab, family: Family) -> (SocketAddr, Answer) {
+    let vip = lab.state().service(ECHO).unwrap().vip(family).unwrap();
+    let (source, _, body) = get(lab, vip).unwrap();
     (source, serde_json::from_str(&body).unwrap())
 }
 
+fn echo_both(lab: &NamespaceLab) -> [Answer; 2] {
+    Family::ALL.map(|family| echo(lab, family).1)
+}
+
+/// How a connection to the VIP fails, in whichever family.
 fn failure(lab: &NamespaceLab) -> ErrorKind {
-    get(lab, vip(lab)).unwrap_err().kind()
+    let kinds = Family::ALL.map(|family| {
+        let vip = lab.state().service(ECHO).unwrap().vip(family).unwrap();
+        get(lab, vip).unwrap_err().kind()
+    });
+    assert_eq!(kinds[0], kinds[1]);
+    kinds[0]
 }
 
 /// The status that each node's health check has for the service, or how it cannot be reached.
 fn health(lab: &NamespaceLab) -> Vec<Result<u16, ErrorKind>> {
     let port = lab.state().service(ECHO).unwrap().health_check_node_port;
+    let ask = |address| {
+        let (_, status, body) = get(lab, SocketAddr::from((address, port))).map_err(|error| error.kind())?;
+        assert!(body.contains("\"name\": \"echo-server\""), "{body}");
+        Ok(status.split(' ').nth(1).unwrap().parse().unwrap())
+    };
     let nodes = lab.state().nodes().iter();
     nodes
         .map(|node| {
-            let (_, status, body) =
-                get(lab, SocketAddr::from((node.address, port))).map_err(|error| error.kind())?;
-            assert!(body.contains("\"name\": \"echo-server\""), "{body}");
-            Ok(status.split(' ').nth(1).unwrap().parse().unwrap())
+            let said: Vec<_> = node.addresses.iter().map(|address| ask(*address)).collect();
+            assert_eq!(said[0], said[1]);
+            said[0]
         })
         .collect()
 }
@@ -71,11 +82,14 @@ fn local_keeps_the_clients_address_and_port() {
         return;
     }
     let lab = lab();
-    let (source, answer) = echo(&lab);
-    assert_eq!(answer.peer, source.into());
-    assert_eq!(answer.peer.address, address("192.0.2.9"));
-    assert_eq!(answer.local.address, address("10.244.1.10"));
-    assert_eq!(answer.node.as_deref(), Some("node-1"));
+    let expected = [("192.0.2.9", "10.244.1.10"), ("2001:db8::9", "2001:db8:244:1::a")];
+    for (family, (client, pod)) in Family::ALL.into_iter().zip(expected) {
+        let (source, answer) = echo(&lab, family);
+        assert_eq!(answer.peer, source.into());
+        assert_eq!(answer.peer.address, address(client));
+        assert_eq!(answer.local.address, address(pod));
+        assert_eq!(answer.node.as_deref(), Some("node-1"));
+    }
     assert_eq!(health(&lab), [Ok(200), Ok(503), Ok(503)]);
 }
 
@@ -87,19 +101,23 @@ fn cluster_with_a_pod_on_the_receiving_node_shows_the_bridge() {
     let mut lab = lab();
     lab.set_policy(ECHO, Cluster).unwrap();
     assert_eq!(lab.announcer(ECHO).unwrap(), Some("node-1"));
-    let mut ports_kept = 0;
-    for _ in 0..4 {
-        let (source, answer) = echo(&lab);
-        assert_eq!(answer.peer.address, address("10.244.1.1"));
-        ports_kept += usize::from(answer.peer.port == source.port());
+    for (family, bridge) in Family::ALL.into_iter().zip(["10.244.1.1", "2001:db8:244:1::1"]) {
+        let mut ports_kept = 0;
+        for _ in 0..4 {
+            let (source, answer) = echo(&lab, family);
+            assert_eq!(answer.peer.address, address(bridge));
+            ports_kept += usize::from(answer.peer.port == source.port());
+        }
+        // A random port may happen to be the client's; four times it does not.
+        assert!(ports_kept < 4);
     }
-    // A random port may happen to be the client's; four times it does not.
-    assert!(ports_kept < 4);
     assert_eq!(health(&lab), [Err(ErrorKind::ConnectionRefused); 3]);
 
     lab.set_policy(ECHO, Local).unwrap();
-    let (source, answer) = echo(&lab);
-    assert_eq!(answer.peer, source.into());
+    for family in Family::ALL {
+        let (source, answer) = echo(&lab, family);
+        assert_eq!(answer.peer, source.into());
+    }
     assert_eq!(health(&lab), [Ok(200), Ok(503), Ok(503)]);
 }
 
@@ -112,9 +130,11 @@ fn cluster_with_a_pod_on_another_node_shows_the_receiving_node() {
     lab.set_policy(ECHO, Cluster).unwrap();
     lab.move_pod(ECHO, "node-2").unwrap();
     lab.set_announcement(ECHO, Announcement::Pinned("node-3".to_owned())).unwrap();
-    let (_, answer) = echo(&lab);
-    assert_eq!(answer.peer.address, address("192.0.2.13"));
-    assert_eq!(answer.node.as_deref(), Some("node-2"));
+    for (family, receiving) in Family::ALL.into_iter().zip(["192.0.2.13", "2001:db8::13"]) {
+        let (_, answer) = echo(&lab, family);
+        assert_eq!(answer.peer.address, address(receiving));
+        assert_eq!(answer.node.as_deref(), Some("node-2"));
+    }
 }
 
 #[test]
@@ -125,7 +145,7 @@ fn cluster_uses_every_pod() {
     let mut lab = lab();
     lab.set_policy(ECHO, Cluster).unwrap();
     lab.set_endpoints(ECHO, &[("node-1", 1), ("node-2", 1)]).unwrap();
-    let mut seen: Vec<_> = (0..64).map(|_| echo(&lab).1.peer.address).collect();
+    let mut seen: Vec<_> = (0..64).map(|_| echo(&lab, Family::V4).1.peer.address).collect();
     seen.sort();
     seen.dedup();
     assert_eq!(seen, [address("10.244.1.1"), address("192.0.2.11")]);
@@ -165,10 +185,12 @@ fn a_pod_takes_the_vip_and_the_health_with_it() {
     for (index, node) in [1, 2, 0].into_iter().zip(nodes) {
         lab.move_pod(ECHO, node).unwrap();
         assert_eq!(lab.announcer(ECHO).unwrap(), Some(node));
-        // At once, with what the client knew of the VIP a moment ago: this is the gratuitous ARP's doing.
-        let (source, answer) = echo(&lab);
-        assert_eq!(answer.node.as_deref(), Some(node));
-        assert_eq!(answer.peer, source.into());
+        // At once, with what the client knew of the VIP a moment ago: the announcement's doing.
+        for family in Family::ALL {
+            let (source, answer) = echo(&lab, family);
+            assert_eq!(answer.node.as_deref(), Some(node));
+            assert_eq!(answer.peer, source.into());
+        }
         let mut expected = [Ok(503); 3];
         expected[index] = Ok(200);
         assert_eq!(health(&lab), expected);
@@ -181,12 +203,12 @@ fn a_withheld_vip_is_silent_even_to_a_client_that_has_just_used_it() {
         return;
     }
     let mut lab = lab();
-    echo(&lab);
+    echo_both(&lab);
     lab.set_announcement(ECHO, Announcement::Withheld).unwrap();
     assert_eq!(failure(&lab), ErrorKind::TimedOut);
     assert_eq!(health(&lab), [Ok(200), Ok(503), Ok(503)]);
     lab.heal_all().unwrap();
-    echo(&lab);
+    echo_both(&lab);
 }
 
 #[test]
@@ -198,14 +220,15 @@ fn a_link_that_was_down_works_again() {
     lab.set_link(CLIENT, Link::Down).unwrap();
     assert_eq!(failure(&lab), ErrorKind::NetworkUnreachable);
     lab.set_link(CLIENT, Link::Up).unwrap();
-    echo(&lab);
+    echo_both(&lab);
 
     // A node forgets its routes to the other nodes' pods along with its link.
     lab.set_policy(ECHO, Cluster).unwrap();
     lab.set_announcement(ECHO, Announcement::Pinned("node-2".to_owned())).unwrap();
     lab.set_link("node-2", Link::Down).unwrap();
     lab.set_link("node-2", Link::Up).unwrap();
-    assert_eq!(echo(&lab).1.peer.address, address("192.0.2.12"));
+    let seen = Family::ALL.map(|family| echo(&lab, family).1.peer.address);
+    assert_eq!(seen, ["192.0.2.12", "2001:db8::12"].map(address));
 }
 
 #[test]
@@ -227,6 +250,8 @@ fn processes_and_listeners_belong_to_their_host() {
     assert_eq!(listener.accept().unwrap().1.ip(), address("192.0.2.11"));
     assert!(lab.bind_in("node-9", there).is_err());
 
-    let (source, _, body) = get(&lab, NamespacePlan::default().control).unwrap();
-    assert_eq!(serde_json::from_str::<Answer>(&body).unwrap().peer, source.into());
+    for control in NamespacePlan::default().control {
+        let (source, _, body) = get(&lab, control).unwrap();
+        assert_eq!(serde_json::from_str::<Answer>(&body).unwrap().peer, source.into());
+    }
 }

@@ -28,10 +28,6 @@ impl Namespace {
         Ok(namespace)
     }
 
-    pub(super) fn name(&self) -> &str {
-        &self.name
-    }
-
     /// Runs `work` on a thread of its own, since a thread that has moved cannot be trusted with
     /// anything else.
     pub(super) fn within<T: Send>(&self, work: impl FnOnce() -> T + Send) -> Result<T> {
@@ -51,11 +47,11 @@ impl Namespace {
         self.within(|| tool::ip(lines))?.with_context(|| format!("in the network namespace {}", self.name))
     }
 
-    /// Sets keys below `net.ipv4`.
+    /// Sets keys below `net`.
     pub(super) fn sysctl(&self, settings: &[(&str, &str)]) -> Result<()> {
         self.within(|| {
             for (key, value) in settings {
-                let path = format!("/proc/sys/net/ipv4/{key}");
+                let path = format!("/proc/sys/net/{key}");
                 fs::write(&path, value).with_context(|| format!("failed to write {path}"))?;
             }
             Ok(())
