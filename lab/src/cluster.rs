@@ -46,6 +46,7 @@ impl Cluster {
         let planned = self.plan.services.iter().enumerate();
         self.services = planned
             .map(|(index, service)| {
+                self.check_announcement(&service.announcement)?;
                 Ok(Service {
                     name: service.name.clone(),
                     vips: service.vips.clone(),
@@ -53,7 +54,7 @@ impl Cluster {
                     policy: service.policy,
                     backend: service.backend,
                     endpoints: self.place(index, &service.placement)?,
-                    announcement: Announcement::Elected,
+                    announcement: service.announcement.clone(),
                 })
             })
             .collect::<Result<_>>()?;
@@ -146,15 +147,20 @@ impl Cluster {
                 next.services[index].endpoints = self.place(index, placement)?;
             }
             Change::Announcement { service, announcement } => {
-                if let Announcement::Pinned(node) = announcement {
-                    self.node(node)?;
-                }
+                self.check_announcement(announcement)?;
                 let index = self.service_index(service)?;
                 next.services[index].announcement = announcement.clone();
             }
             Change::HealAll => next.heal()?,
         }
         Ok(next)
+    }
+
+    fn check_announcement(&self, announcement: &Announcement) -> Result<()> {
+        match announcement {
+            Announcement::Elected | Announcement::Withheld => Ok(()),
+            Announcement::Pinned(node) => self.node(node).map(drop),
+        }
     }
 
     /// Names and addresses follow from the place alone, so a pod that comes back is the same pod.

@@ -2,7 +2,7 @@
 //!
 //! The process's own namespace is the switch; around it stand a client, a control and the nodes, each a
 //! namespace of its own, and behind the nodes their pods. nftables does on each node what kube-proxy
-//! would, the VIP is an address of the node that announces it, and echo servers and health checks run
+//! would, the VIPs are addresses of the node that announces them, and echo servers and health checks run
 //! in this process on sockets that were opened inside the namespaces.
 //!
 //! Such a lab needs a process whose namespaces are its own: see [`inside`]. Everything disappears with
@@ -11,6 +11,7 @@
 mod address;
 mod announcement;
 mod cni;
+mod echo;
 mod health;
 mod host;
 mod namespace;
@@ -80,12 +81,7 @@ impl NamespaceLab {
         let hosts = host::build_all(plan)?;
         let control = hosts.get(CONTROL).context("the control is missing")?;
         let identity = Identity { pod: Some(CONTROL.to_owned()), ..Identity::default() };
-        let mut servers = Vec::new();
-        for address in &plan.control {
-            let (listener, identity) = (control.namespace.listen(&runtime, *address)?, identity.clone());
-            servers
-                .push(Served::spawn(runtime.handle(), |stop| vipwatch_echo::serve(listener, identity, stop)));
-        }
+        let servers = echo::serve(&control.namespace, &runtime, &plan.control, &identity)?;
         let mut lab = Self {
             cluster: cluster.clone(),
             hosts,

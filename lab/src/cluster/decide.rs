@@ -99,6 +99,8 @@ pub fn masquerade_source(
         (false, true) => Some(own),
         (true, false) => Some(match cluster.cni() {
             Cni::Bridge | Cni::Ptp => pods.gateway(),
+            // Of all the node's addresses IPv6 prefers the one that is most like the pod's.
+            Cni::Veth if family == Family::V6 && cluster.overlay() == Overlay::Vxlan => pods.overlay(),
             Cni::Veth => own,
         }),
         (false, false) => Some(match cluster.overlay() {

@@ -106,7 +106,7 @@ impl fmt::Display for PodNetwork {
 }
 
 /// How pods are attached to their node.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub enum Cni {
     /// To a bridge that has the gateway's address, as with flannel.
     #[default]
@@ -118,7 +118,7 @@ pub enum Cni {
 }
 
 /// How packets get from one node to the pods of another.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub enum Overlay {
     /// By routes to the other node; there is no overlay.
     #[default]

@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use anyhow::{Result, ensure};
 
-use super::{Cni, ExternalTrafficPolicy, Family, Overlay, PodNetwork};
+use super::{Announcement, Cni, ExternalTrafficPolicy, Family, Overlay, PodNetwork};
 
 /// The pods of more services would not fit into a node's /24.
 const SERVICES: usize = 24;
@@ -59,6 +59,8 @@ pub struct ServicePlan {
     pub backend: Backend,
     /// How many pods run on which node to begin with.
     pub placement: Vec<(String, u8)>,
+    /// How the announcing node is found to begin with.
+    pub announcement: Announcement,
 }
 
 /// A whole cluster.

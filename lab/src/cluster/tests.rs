@@ -24,6 +24,7 @@ fn cluster(policy: ExternalTrafficPolicy, placement: &[(&str, u8)]) -> Cluster {
             policy,
             backend: Backend::Pods,
             placement: owned(placement),
+            announcement: Announcement::Elected,
         }],
         pod_port: 8080,
         cni: Cni::default(),

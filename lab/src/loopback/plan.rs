@@ -3,7 +3,8 @@
 use std::net::{Ipv4Addr, SocketAddr};
 
 use crate::cluster::{
-    Backend, ClusterPlan, Cni, ExternalTrafficPolicy, NodePlan, Overlay, PodNetwork, ServicePlan,
+    Announcement, Backend, ClusterPlan, Cni, ExternalTrafficPolicy, NodePlan, Overlay, PodNetwork,
+    ServicePlan,
 };
 
 /// The port of pods, services and the control.
@@ -48,6 +49,7 @@ impl LoopbackPlan {
             policy: ExternalTrafficPolicy::Local,
             backend: Backend::Pods,
             placement: placement.map(|node| (node.to_owned(), 1)).into(),
+            announcement: Announcement::Elected,
         };
         Self {
             cluster: ClusterPlan {

@@ -89,3 +89,28 @@ pub(super) fn cable(cni: Cni, node: &NodePlan, endpoint: &Endpoint, link: &str) 
     }
     cable
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cluster::Cluster;
+    use crate::namespaces::NamespacePlan;
+
+    #[test]
+    fn a_pod_is_attached_as_its_cni_plugin_does_it() {
+        let cluster = Cluster::new(NamespacePlan::default().cluster).unwrap();
+        let (node, endpoint) = (&cluster.nodes()[0], &cluster.services()[0].endpoints[0]);
+        let mut told = String::new();
+        for cni in [Cni::Bridge, Cni::Ptp, Cni::Veth] {
+            let cable = cable(cni, node, endpoint, "pod10");
+            let _ = write!(
+                told,
+                "{cni:?}, before the first pod:\n{}on the node:\n{}in the pod:\n{}\n",
+                prepare(cni, node),
+                cable.node,
+                cable.pod,
+            );
+        }
+        insta::assert_snapshot!(told);
+    }
+}

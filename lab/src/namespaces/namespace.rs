@@ -1,7 +1,7 @@
 //! One network namespace, and how this process does something in it.
 
 use std::fs::{self, File};
-use std::net::{SocketAddr, TcpListener};
+use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::os::fd::AsFd;
 use std::{panic, thread};
 
@@ -69,6 +69,15 @@ impl Namespace {
         listener.set_nonblocking(true)?;
         let _context = runtime.enter();
         Ok(tokio::net::TcpListener::from_std(listener)?)
+    }
+
+    /// A socket whose datagrams `runtime` serves.
+    pub(super) fn socket(&self, runtime: &Runtime, address: SocketAddr) -> Result<tokio::net::UdpSocket> {
+        let bound = self.within(|| UdpSocket::bind(address))?;
+        let socket = bound.with_context(|| format!("failed to bind to {address} in {}", self.name))?;
+        socket.set_nonblocking(true)?;
+        let _context = runtime.enter();
+        Ok(tokio::net::UdpSocket::from_std(socket)?)
     }
 
     pub(super) fn delete(self) -> Result<()> {

@@ -67,3 +67,25 @@ fn device(family: Family) -> &'static str {
 fn overlay_hardware_address(node: IpAddr) -> String {
     hardware_address(1, node)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::namespaces::NamespacePlan;
+
+    #[test]
+    fn a_node_reaches_the_pods_of_the_other_directly_or_through_the_overlay() {
+        let mut nodes = NamespacePlan::default().cluster.nodes;
+        nodes.truncate(2);
+        let mut told = String::new();
+        for overlay in [Overlay::HostGw, Overlay::Vxlan] {
+            let ways = ways(overlay, &nodes[0], &nodes);
+            let _ = write!(
+                told,
+                "{overlay:?}, interfaces:\n{}routes:\n{}forwarding:\n{}\n",
+                ways.interfaces, ways.routes, ways.forwarding,
+            );
+        }
+        insta::assert_snapshot!(told);
+    }
+}

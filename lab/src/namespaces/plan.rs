@@ -4,7 +4,8 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use crate::cluster::{
-    Backend, ClusterPlan, Cni, ExternalTrafficPolicy, NodePlan, Overlay, PodNetwork, ServicePlan,
+    Announcement, Backend, ClusterPlan, Cni, ExternalTrafficPolicy, NodePlan, Overlay, PodNetwork,
+    ServicePlan,
 };
 
 /// A cluster and what is beside it on the same network, a /24 and a /64.
@@ -55,6 +56,7 @@ impl NamespacePlan {
             policy: ExternalTrafficPolicy::Local,
             backend,
             placement: nodes.iter().map(|node| ((*node).to_owned(), 1)).collect(),
+            announcement: Announcement::Elected,
         });
         self
     }

@@ -8,7 +8,7 @@ use vipwatch_echo::Identity;
 
 use super::host::Host;
 use super::namespace::Namespace;
-use super::{cni, tool};
+use super::{cni, echo, tool};
 use crate::cluster::{Cluster, Endpoint};
 use crate::served::Served;
 
@@ -29,12 +29,7 @@ impl Pod {
     ) -> Result<Self> {
         let own = if endpoint.host_network { None } else { Some(attach(cluster, endpoint, node)?) };
         let namespace = own.as_ref().unwrap_or(&node.namespace);
-        let mut servers = Vec::new();
-        for address in &endpoint.addresses {
-            let (listener, identity) = (namespace.listen(runtime, *address)?, identity.clone());
-            servers
-                .push(Served::spawn(runtime.handle(), |stop| vipwatch_echo::serve(listener, identity, stop)));
-        }
+        let servers = echo::serve(namespace, runtime, &endpoint.addresses, identity)?;
         Ok(Self { own, servers })
     }
 
