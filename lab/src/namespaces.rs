@@ -2,15 +2,20 @@
 //!
 //! The process's own namespace is the switch; around it stand a client, a control and the nodes, each a
 //! namespace of its own, and behind the nodes their pods. nftables does on each node what kube-proxy
-//! would, the VIP is an address of the node that announces it, and echo servers and health checks run
+//! would, the VIPs are addresses of the node that announces them, and echo servers and health checks run
 //! in this process on sockets that were opened inside the namespaces.
 //!
 //! Such a lab needs a process whose namespaces are its own: see [`inside`]. Everything disappears with
 //! that process.
 
+mod address;
 mod announcement;
+mod cni;
+mod echo;
+mod health;
 mod host;
 mod namespace;
+mod overlay;
 mod plan;
 mod pod;
 mod reexec;
@@ -27,14 +32,13 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 use tokio::runtime::{Builder, Runtime};
-use tokio::sync::watch;
 use vipwatch_echo::Identity;
 
-use crate::cluster::decide::{self, NodeHealth, announcer};
+use crate::cluster::decide::announcer;
 use crate::cluster::{Announcement, Change, Cluster, Endpoint, ExternalTrafficPolicy};
-use crate::health_check;
 use crate::served::Served;
 use announcement::Announced;
+use health::HealthChecks;
 use host::Host;
 use pod::Pod;
 
@@ -58,10 +62,9 @@ pub struct NamespaceLab {
     cluster: Cluster,
     hosts: BTreeMap<String, Host>,
     pods: HashMap<Endpoint, Pod>,
-    /// By service and node.
-    health_checks: HashMap<(String, String), (watch::Sender<NodeHealth>, Served)>,
+    health_checks: HealthChecks,
     announced: Announced,
-    _control: Served,
+    _control: Vec<Served>,
     /// Taken out only when the lab is dropped.
     runtime: Option<Runtime>,
 }
@@ -77,16 +80,15 @@ impl NamespaceLab {
         let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
         let hosts = host::build_all(plan)?;
         let control = hosts.get(CONTROL).context("the control is missing")?;
-        let listener = control.namespace.listen(&runtime, plan.control)?;
         let identity = Identity { pod: Some(CONTROL.to_owned()), ..Identity::default() };
-        let control = Served::spawn(runtime.handle(), |stop| vipwatch_echo::serve(listener, identity, stop));
+        let servers = echo::serve(&control.namespace, &runtime, &plan.control, &identity)?;
         let mut lab = Self {
             cluster: cluster.clone(),
             hosts,
             pods: HashMap::new(),
-            health_checks: HashMap::new(),
+            health_checks: HealthChecks::default(),
             announced: Announced::default(),
-            _control: control,
+            _control: servers,
             runtime: Some(runtime),
         };
         lab.converge(cluster)?;
@@ -207,10 +209,9 @@ impl NamespaceLab {
         for service in next.services() {
             for endpoint in &service.endpoints {
                 if !self.pods.contains_key(endpoint) {
-                    let node = next.node(&endpoint.node)?;
                     let identity = endpoint.identity(service.namespace());
-                    let host = self.host(&node.name)?;
-                    let pod = Pod::start(self.runtime(), endpoint, host, node.pods, identity)?;
+                    let node = self.host(&endpoint.node)?;
+                    let pod = Pod::start(self.runtime(), &next, endpoint, node, &identity)?;
                     self.pods.insert(endpoint.clone(), pod);
                 }
             }
@@ -219,40 +220,14 @@ impl NamespaceLab {
             let rules = ruleset::render(&next, &node.name);
             self.host(&node.name)?.namespace.within(|| tool::run("nft", &["-f", "-"], &rules))??;
         }
-        self.converge_health_checks(&next)?;
+        let runtime = self.runtime.as_ref().expect("the runtime lives as long as the lab");
+        self.health_checks.converge(&next, &self.hosts, runtime)?;
         self.announced.converge(&next, &self.hosts)?;
         let gone: Vec<_> = self.pods.extract_if(|endpoint, _| !next.runs(endpoint)).collect();
         for (endpoint, pod) in gone {
             pod.end(self.runtime(), &endpoint, self.host(&endpoint.node)?)?;
         }
         self.cluster = next;
-        Ok(())
-    }
-
-    fn converge_health_checks(&mut self, next: &Cluster) -> Result<()> {
-        for service in next.services() {
-            for node in next.nodes() {
-                let key = (service.name.clone(), node.name.clone());
-                let health = decide::node_health(service, &node.name);
-                match (self.health_checks.remove(&key), health) {
-                    (None, None) => {}
-                    (Some((_, server)), None) => self.runtime().block_on(server.end()),
-                    (Some((sender, server)), Some(health)) => {
-                        sender.send_replace(health);
-                        self.health_checks.insert(key, (sender, server));
-                    }
-                    (None, Some(health)) => {
-                        let address = SocketAddr::from((node.address, service.health_check_node_port));
-                        let listener = self.host(&node.name)?.namespace.listen(self.runtime(), address)?;
-                        let (sender, health) = watch::channel(health);
-                        let server = Served::spawn(self.runtime().handle(), |stop| {
-                            health_check::serve(listener, health, stop)
-                        });
-                        self.health_checks.insert(key, (sender, server));
-                    }
-                }
-            }
-        }
         Ok(())
     }
 }

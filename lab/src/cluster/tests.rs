@@ -13,18 +13,22 @@ fn cluster(policy: ExternalTrafficPolicy, placement: &[(&str, u8)]) -> Cluster {
         nodes: nodes
             .map(|number| NodePlan {
                 name: format!("node-{number}"),
-                address: Ipv4Addr::new(192, 0, 2, 10 + number),
-                pods: PodNetwork::new(10, 244, number),
+                addresses: vec![Ipv4Addr::new(192, 0, 2, 10 + number).into()],
+                pods: vec![PodNetwork::new(Ipv4Addr::new(10, 244, number, 0))],
             })
             .collect(),
         services: vec![ServicePlan {
             name: ECHO.to_owned(),
-            vip: "192.0.2.201:80".parse().unwrap(),
+            vips: vec!["192.0.2.201:80".parse().unwrap()],
             health_check_node_port: 30001,
             policy,
+            backend: Backend::Pods,
             placement: owned(placement),
+            announcement: Announcement::Elected,
         }],
         pod_port: 8080,
+        cni: Cni::default(),
+        overlay: Overlay::default(),
     })
     .unwrap()
 }
@@ -117,7 +121,7 @@ fn pods_have_names_and_addresses_that_follow_from_their_place() {
     let cluster = cluster(Local, &[("node-2", 2)]);
     let endpoint = &cluster.service(ECHO).unwrap().endpoints[1];
     assert_eq!(endpoint.pod, "echo-server-node-2-1");
-    assert_eq!(endpoint.address, "10.244.2.11:8080".parse().unwrap());
+    assert_eq!(endpoint.addresses, ["10.244.2.11:8080".parse().unwrap()]);
     assert_eq!(cluster.placement(ECHO).unwrap(), [("node-2".to_owned(), 2)]);
 }
 

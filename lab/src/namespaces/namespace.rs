@@ -1,7 +1,7 @@
 //! One network namespace, and how this process does something in it.
 
 use std::fs::{self, File};
-use std::net::{SocketAddr, TcpListener};
+use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::os::fd::AsFd;
 use std::{panic, thread};
 
@@ -28,10 +28,6 @@ impl Namespace {
         Ok(namespace)
     }
 
-    pub(super) fn name(&self) -> &str {
-        &self.name
-    }
-
     /// Runs `work` on a thread of its own, since a thread that has moved cannot be trusted with
     /// anything else.
     pub(super) fn within<T: Send>(&self, work: impl FnOnce() -> T + Send) -> Result<T> {
@@ -51,11 +47,11 @@ impl Namespace {
         self.within(|| tool::ip(lines))?.with_context(|| format!("in the network namespace {}", self.name))
     }
 
-    /// Sets keys below `net.ipv4`.
+    /// Sets keys below `net`.
     pub(super) fn sysctl(&self, settings: &[(&str, &str)]) -> Result<()> {
         self.within(|| {
             for (key, value) in settings {
-                let path = format!("/proc/sys/net/ipv4/{key}");
+                let path = format!("/proc/sys/net/{key}");
                 fs::write(&path, value).with_context(|| format!("failed to write {path}"))?;
             }
             Ok(())
@@ -73,6 +69,15 @@ impl Namespace {
         listener.set_nonblocking(true)?;
         let _context = runtime.enter();
         Ok(tokio::net::TcpListener::from_std(listener)?)
+    }
+
+    /// A socket whose datagrams `runtime` serves.
+    pub(super) fn socket(&self, runtime: &Runtime, address: SocketAddr) -> Result<tokio::net::UdpSocket> {
+        let bound = self.within(|| UdpSocket::bind(address))?;
+        let socket = bound.with_context(|| format!("failed to bind to {address} in {}", self.name))?;
+        socket.set_nonblocking(true)?;
+        let _context = runtime.enter();
+        Ok(tokio::net::UdpSocket::from_std(socket)?)
     }
 
     pub(super) fn delete(self) -> Result<()> {

@@ -1,6 +1,7 @@
 //! What kube-proxy does on a node, as an nftables ruleset. Pure: text from the cluster's state.
 
 use std::fmt::Write;
+use std::net::SocketAddr;
 
 use crate::cluster::decide::{Forwarding, forwarding};
 use crate::cluster::{Cluster, Endpoint, Service};
@@ -15,10 +16,12 @@ pub(super) fn render(cluster: &Cluster, node: &str) -> String {
     let mut chains = String::new();
     let mut unserved = String::new();
     for service in cluster.services() {
-        let destination = format!("ip daddr {} tcp dport {}", service.vip.ip(), service.vip.port());
+        let destinations: Vec<_> = service.vips.iter().map(destination).collect();
         match forwarding(service, node) {
             Forwarding::To { endpoints, masquerade } => {
-                dispatch += &format!("    {destination} jump {}\n", chain_name(service));
+                for destination in destinations {
+                    dispatch += &format!("    {destination} jump {}\n", chain_name(service));
+                }
                 chains += &format!("  chain {} {{\n", chain_name(service));
                 if masquerade {
                     chains += &format!("    meta mark set meta mark or {MASQUERADE}\n");
@@ -26,23 +29,21 @@ pub(super) fn render(cluster: &Cluster, node: &str) -> String {
                 let choices: Vec<_> = endpoints.iter().enumerate().map(choice).collect();
                 let count = endpoints.len();
                 chains += &format!("    numgen random mod {count} vmap {{ {} }}\n  }}\n", choices.join(", "));
-                for endpoint in endpoints {
-                    let (pod, address) = (&endpoint.pod, endpoint.address);
-                    chains +=
-                        &format!("  chain pod/{pod} {{\n    meta l4proto tcp dnat to {address}\n  }}\n");
-                }
+                chains.extend(endpoints.iter().map(pod_chain));
             }
-            Forwarding::Drop => unserved += &format!("    {destination} drop\n"),
-            Forwarding::Reject => unserved += &format!("    {destination} reject\n"),
+            Forwarding::Drop => {
+                unserved.extend(destinations.iter().map(|destination| format!("    {destination} drop\n")));
+            }
+            Forwarding::Reject => unserved.extend(service.vips.iter().map(refusal)),
         }
     }
     let mut rules = String::new();
     let _ = write!(
         rules,
         "\
-add table ip kube-proxy
-delete table ip kube-proxy
-table ip kube-proxy {{
+add table inet kube-proxy
+delete table inet kube-proxy
+table inet kube-proxy {{
   chain nat-prerouting {{
     type nat hook prerouting priority dstnat; policy accept;
 {dispatch}  }}
@@ -68,12 +69,38 @@ table ip kube-proxy {{
     rules
 }
 
+fn destination(vip: &SocketAddr) -> String {
+    format!("{} daddr {} meta l4proto {{ tcp, udp }} th dport {}", header(vip), vip.ip(), vip.port())
+}
+
 fn chain_name(service: &Service) -> String {
     format!("service/{}", service.name)
 }
 
 fn choice((number, endpoint): (usize, &Endpoint)) -> String {
     format!("{number} : goto pod/{}", endpoint.pod)
+}
+
+/// Without a wire in between, the refusal arrives while the client's socket is still busy connecting. The
+/// kernel loses ICMPv6 errors in that moment, and only those: there a reset says the same.
+fn refusal(vip: &SocketAddr) -> String {
+    let destination = destination(vip);
+    let reset = format!("    {destination} meta l4proto tcp reject with tcp reset\n");
+    format!("{}    {destination} reject\n", if vip.is_ipv6() { &reset } else { "" })
+}
+
+/// A connection takes the line of its family and passes over the other.
+fn pod_chain(endpoint: &Endpoint) -> String {
+    let lines = endpoint.addresses.iter();
+    let lines: String = lines
+        .map(|address| format!("    meta l4proto {{ tcp, udp }} dnat {} to {address}\n", header(address)))
+        .collect();
+    format!("  chain pod/{} {{\n{lines}  }}\n", endpoint.pod)
+}
+
+/// What nftables calls the address family.
+fn header(address: &SocketAddr) -> &'static str {
+    if address.is_ipv4() { "ip" } else { "ip6" }
 }
 
 #[cfg(test)]

@@ -1,0 +1,6 @@
+//! The cluster of network namespaces as a client on its segment meets it: real forwarding, real address
+//! translation, real ARP and neighbour discovery.
+
+mod client;
+mod matrix;
+mod paths;
