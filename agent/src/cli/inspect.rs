@@ -49,15 +49,18 @@ pub(super) struct Inspect {
     /// How the answer tells the source address: auto, the name of an echo server, json:/POINTER, regex:.. or header:NAME.
     #[arg(long, value_name = "FORMAT", default_value = "auto", value_parser = format)]
     format: EchoFormat,
-    /// A node of the cluster, to name its address and to ask its health check node port.
-    #[arg(long = "node", value_name = "[NAME=]ADDR", num_args = 1.., value_parser = node)]
+    /// What to say first over TCP and UDP [default: clientip, as agnhost wants it]
+    #[arg(long, value_name = "TEXT")]
+    send: Option<String>,
+    /// A node of the cluster, to name its addresses and to ask its health check node port.
+    #[arg(long = "node", value_name = "[NAME=]ADDR[,ADDR]", num_args = 1.., value_parser = node)]
     nodes: Vec<Node>,
     /// The service's health check node port (spec.healthCheckNodePort), asked on every --node.
     #[arg(long, value_name = "P", requires = "nodes")]
     health_port: Option<u16>,
-    /// A pod network of the cluster, to name its addresses.
-    #[arg(long = "pod-cidr", value_name = "CIDR")]
-    pod_cidrs: Vec<IpNet>,
+    /// A pod network, of the cluster or of one of the nodes, to name its addresses.
+    #[arg(long = "pod-cidr", value_name = "[NAME=]CIDR", value_parser = pod_cidr)]
+    pod_cidrs: Vec<(Option<String>, IpNet)>,
     /// This host's address as the far side ought to see it, where a NAT lies in between [default: that of each socket]
     #[arg(long, value_name = "ADDR|CIDR", value_parser = address_or_net)]
     egress: Vec<IpNet>,
@@ -112,7 +115,7 @@ impl Inspect {
         if !(0.05..=60.0).contains(&self.timeout) {
             return Err("--timeout takes 0.05 to 60 seconds".to_owned());
         }
-        let mut target = Target::parse(&self.target, self.format.clone())?;
+        let mut target = Target::parse(&self.target, self.format.clone(), self.send.as_deref())?;
         let method = &mut target.method;
         method.bind = self.bind();
         method.proxy_header = self.proxy_protocol;
@@ -216,9 +219,14 @@ impl Inspect {
             Host::Address(address) => Some(address),
             Host::Name(_) => None,
         };
+        let of = |name: Option<&str>| {
+            let cidrs = self.pod_cidrs.iter().filter(|(node, _)| node.as_deref() == name);
+            cidrs.map(|(_, cidr)| *cidr).collect()
+        };
+        let node = |node: &Node| Node { pod_cidrs: of(Some(&node.name)), ..node.clone() };
         AddressBook {
-            nodes: self.nodes.clone(),
-            pod_cidrs: self.pod_cidrs.clone(),
+            nodes: self.nodes.iter().map(node).collect(),
+            pod_cidrs: of(None),
             // An echo server on this very host is no cluster.
             vips: vip.filter(|vip| !vip.is_loopback()).into_iter().collect(),
         }
@@ -284,7 +292,15 @@ fn address_or_net(text: &str) -> Result<IpNet, String> {
 }
 
 fn node(text: &str) -> Result<Node, String> {
-    let (name, address) = text.split_once('=').unwrap_or((text, text));
-    let address = address.parse().map_err(|_| "ADDR or NAME=ADDR, such as node-1=192.0.2.11".to_owned())?;
-    Ok(Node { name: name.to_owned(), addresses: vec![address], pod_cidrs: Vec::new() })
+    let (name, addresses) = text.split_once('=').unwrap_or((text, text));
+    let addresses: Result<Vec<IpAddr>, _> = addresses.split(',').map(str::parse).collect();
+    let addresses = addresses.map_err(|_| "ADDR or NAME=ADDR, such as node-1=192.0.2.11".to_owned())?;
+    Ok(Node { name: name.to_owned(), addresses, pod_cidrs: Vec::new() })
+}
+
+fn pod_cidr(text: &str) -> Result<(Option<String>, IpNet), String> {
+    let (node, cidr) =
+        text.split_once('=').map_or((None, text), |(node, cidr)| (Some(node.to_owned()), cidr));
+    let cidr = cidr.parse().map_err(|_| "CIDR or NODE=CIDR, such as node-1=10.244.1.0/24".to_owned())?;
+    Ok((node, cidr))
 }
