@@ -195,7 +195,9 @@ fn hints_at_drift(finding: Finding) -> bool {
 
 /// Whether the node had ready endpoints while it was watched, and has none now.
 fn lost_endpoints(this: &Known<'_>) -> bool {
-    this.machine.state == State::Idle && this.machine.settled_before == Some(State::Up)
+    // A kube-proxy that becomes idle announces that its node is leaving on purpose.
+    let has_endpoints = matches!(this.probe.subject, Subject::Node { .. });
+    has_endpoints && this.machine.state == State::Idle && this.machine.settled_before == Some(State::Up)
 }
 
 /// The node that got its first ready endpoint since this one lost its last: the pod moved.

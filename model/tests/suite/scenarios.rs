@@ -1,7 +1,7 @@
 //! Runs every `scenarios/*.toml`: rounds in, verdicts, states and alerts out.
 //!
-//! A scenario has a `story`, the service as configured, and `[[round]]`s. A round is one of the VIP (`flows`) or
-//! of nodes (`nodes`, by number). A flow is written as the source address (with or without a port) that the far side reports, or as the
+//! A scenario has a `story`, the service as configured, and `[[round]]`s. A round is one of the VIP (`flows`),
+//! of nodes (`nodes`, by number), or of their kube-proxies (`proxies`: `healthy`, `ineligible`, `unhealthy`, or a failure). A flow is written as the source address (with or without a port) that the far side reports, or as the
 //! word of a failure; after the address may come `for=ADDR` (what a forwarding header holds), `trusting` (the format takes its
 //! address from such headers), `pod=NAME`, `on=NODE`; an answer of a health check node port as `ready`, `no endpoints`, `proxy unhealthy`, `other service`, `garbage`,
 //! or the word of a failure. What a round leaves out is not checked; alerts are always checked. Alerts of nodes are
@@ -24,6 +24,7 @@ use vipwatch_model::{
     judge::{self, NodeSight, Scene},
     node_health::{HealthAnswer, HealthDetail, NodeHealth},
     probe::{Expectation, Probe, ProbeName, Subject, TrafficPolicy, Transport},
+    proxy_health::{ProxyAnswer, ProxyHealth},
     state::{Machine, State, Thresholds},
     verdict::{Finding, FlowFinding, NoteKind, Verdict},
 };
@@ -65,6 +66,7 @@ fn two() -> u32 {
 struct Round {
     flows: Option<Vec<String>>,
     nodes: Option<BTreeMap<String, String>>,
+    proxies: Option<BTreeMap<String, String>>,
     #[serde(default = "once")]
     times: u32,
     /// The agent stops, forgets its alerts as if the database had been lost, and starts again.
@@ -172,6 +174,24 @@ fn health(text: &str) -> NodeHealth {
     NodeHealth { answer, took_us: 1_000 }
 }
 
+fn proxy_health(text: &str) -> ProxyHealth {
+    let answer = match text {
+        "healthy" => ProxyAnswer::Healthy,
+        "ineligible" => ProxyAnswer::Ineligible,
+        "unhealthy" => ProxyAnswer::Unhealthy,
+        word => ProxyAnswer::failed(word.parse().unwrap(), format!("({word})")),
+    };
+    ProxyHealth { answer, took_us: 1_000 }
+}
+
+/// Which probe a round is of.
+#[derive(Clone, Copy)]
+enum Of<'a> {
+    Vip,
+    Node(&'a str),
+    Proxy(&'a str),
+}
+
 /// One probe and what is known of it.
 struct Watched {
     probe: Probe,
@@ -190,6 +210,7 @@ struct Stage {
     egress: Egress,
     vip: Watched,
     nodes: BTreeMap<String, Watched>,
+    proxies: BTreeMap<String, Watched>,
     board: Board,
     now: DateTime<Utc>,
     ids: u32,
@@ -239,6 +260,12 @@ impl Stage {
             let subject = Subject::Node { service: SERVICE.into(), policy, node: node.clone(), address };
             (n.to_string(), watched(ProbeName::of_node(SERVICE, &node), subject))
         };
+        let proxy = |n: u8| {
+            let node = format!("node-{n}");
+            let target = format!("192.0.2.1{n}:10256");
+            let name = ProbeName::new(&format!("kube-proxy@{node}"));
+            (n.to_string(), watched(name, Subject::Host { node, target }))
+        };
         let fixed: Vec<_> = scenario.fixed_egress.iter().map(|net| net.parse().unwrap()).collect();
         let learnt = scenario.learnt_egress.iter().map(|address| Learnt {
             local: "192.0.2.9".parse().unwrap(),
@@ -253,6 +280,7 @@ impl Stage {
             egress: Egress { socket, fixed, learnt, unknown },
             vip: watched(ProbeName::of_vip(SERVICE, "192.0.2.201".parse().unwrap()), vip),
             nodes: (1..=3).map(node).collect(),
+            proxies: (1..=3).map(proxy).collect(),
             board: Board::default(),
             now: DateTime::UNIX_EPOCH,
             ids: 0,
@@ -272,28 +300,35 @@ impl Stage {
             .collect()
     }
 
-    /// Plays a round of the VIP (`None`) or of a node; gives what it opened and resolved.
-    fn round(
-        &mut self,
-        node: Option<&str>,
-        verdict: impl Fn(&Self) -> Verdict,
-    ) -> (Vec<String>, Vec<String>) {
+    fn watched(&self, of: Of<'_>) -> &Watched {
+        match of {
+            Of::Vip => &self.vip,
+            Of::Node(n) => &self.nodes[n],
+            Of::Proxy(n) => &self.proxies[n],
+        }
+    }
+
+    /// Plays a round; gives what it opened and resolved.
+    fn round(&mut self, of: Of<'_>, verdict: impl Fn(&Self) -> Verdict) -> (Vec<String>, Vec<String>) {
         let verdict = verdict(self);
         let now = self.now;
-        let watched = match node {
-            Some(n) => self.nodes.get_mut(n).unwrap(),
-            None => &mut self.vip,
+        let watched = match of {
+            Of::Vip => &mut self.vip,
+            Of::Node(n) => self.nodes.get_mut(n).unwrap(),
+            Of::Proxy(n) => self.proxies.get_mut(n).unwrap(),
         };
         let transition = watched.machine.step(verdict.state, now, watched.probe.thresholds);
         watched.last = Some((now, verdict));
-        let this = node.map_or(&self.vip, |n| &self.nodes[n]).known().unwrap();
-        let nodes: Vec<Known<'_>> = self.nodes.values().filter_map(Watched::known).collect();
-        let ids = &mut self.ids;
+        let mut board = std::mem::take(&mut self.board);
+        let mut ids = self.ids;
         let new_id = || {
-            *ids += 1;
+            ids += 1;
             ids.to_string()
         };
-        let changes = self.board.update(&this, transition.as_ref(), &nodes, new_id);
+        let nodes: Vec<Known<'_>> = self.nodes.values().filter_map(Watched::known).collect();
+        let this = self.watched(of).known().unwrap();
+        let changes = board.update(&this, transition.as_ref(), &nodes, new_id);
+        (self.board, self.ids) = (board, ids);
         let words = |alert: &Alert| {
             assert!(alert.since <= alert.opened_at && !alert.title.is_empty() && !alert.reason.is_empty());
             alert
@@ -323,30 +358,41 @@ fn play(scenario: &Scenario) {
                 opened.extend(o);
                 resolved.extend(r);
             };
-            match (&round.flows, &round.nodes) {
-                (Some(flows), None) => {
+            match (&round.flows, &round.nodes, &round.proxies) {
+                (Some(flows), None, None) => {
                     let flows: Vec<Flow> = flows.iter().map(|text| flow(text)).collect();
-                    note(stage.round(None, |stage| {
+                    note(stage.round(Of::Vip, |stage| {
                         let nodes = stage.node_sights();
                         let scene =
                             Scene { egress: &stage.egress, book: &book(), nodes: &nodes, at: stage.now };
                         judge::source(&stage.vip.probe, &flows.clone().into(), &scene)
                     }));
                 }
-                (None, Some(answers)) => {
+                (None, None, Some(answers)) => {
+                    for (n, answer) in answers {
+                        let health = proxy_health(answer);
+                        note(stage.round(Of::Proxy(n), |stage| {
+                            judge::proxy_health(&stage.proxies[n].probe, &health)
+                        }));
+                    }
+                }
+                (None, Some(answers), None) => {
                     for (n, answer) in answers {
                         let health = health(answer);
                         note(
-                            stage.round(Some(n), |stage| judge::node_health(&stage.nodes[n].probe, &health)),
+                            stage.round(Of::Node(n), |stage| {
+                                judge::node_health(&stage.nodes[n].probe, &health)
+                            }),
                         );
                     }
                 }
-                _ => panic!("{place}: a round has either flows or nodes"),
+                _ => panic!("{place}: a round has flows, or nodes, or proxies"),
             }
         }
-        let only = match &round.nodes {
-            Some(answers) => answers.keys().next().map(|n| &stage.nodes[n]).unwrap(),
-            None => &stage.vip,
+        let only = match (&round.nodes, &round.proxies) {
+            (Some(answers), _) => answers.keys().next().map(|n| stage.watched(Of::Node(n))).unwrap(),
+            (_, Some(answers)) => answers.keys().next().map(|n| stage.watched(Of::Proxy(n))).unwrap(),
+            (None, None) => stage.watched(Of::Vip),
         };
         let (_, verdict) = only.last.as_ref().unwrap();
         if let Some(finding) = round.finding {
