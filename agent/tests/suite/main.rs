@@ -10,6 +10,8 @@ mod config;
 mod crash;
 mod lifecycle;
 #[cfg(feature = "namespace-tests")]
+mod matrix;
+#[cfg(feature = "namespace-tests")]
 mod namespaces;
 mod outbox;
 mod prober;
