@@ -2,6 +2,7 @@
 //! them. Pure: what follows from it is decided in [`decide`], and done by the labs.
 
 mod change;
+mod condition;
 pub mod decide;
 mod network;
 mod plan;
@@ -10,6 +11,7 @@ mod service;
 mod tests;
 
 pub use change::Change;
+pub use condition::{Condition, ProxyHealth};
 pub use network::{Cni, Family, Overlay, PodNetwork};
 pub use plan::{Backend, ClusterPlan, NodePlan, ServicePlan};
 pub use service::{Announcement, Endpoint, ExternalTrafficPolicy, Service};
@@ -28,6 +30,8 @@ const FIRST_POD: u8 = 10;
 pub struct Cluster {
     plan: ClusterPlan,
     services: Vec<Service>,
+    /// In the order of the nodes.
+    conditions: Vec<Condition>,
 }
 
 impl Cluster {
@@ -37,7 +41,7 @@ impl Cluster {
     /// When the plan names an unknown node, repeats a name or asks for too many pods.
     pub fn new(plan: ClusterPlan) -> Result<Self> {
         plan.check()?;
-        let mut cluster = Self { services: Vec::new(), plan };
+        let mut cluster = Self { services: Vec::new(), conditions: Vec::new(), plan };
         cluster.heal()?;
         Ok(cluster)
     }
@@ -51,13 +55,15 @@ impl Cluster {
                     name: service.name.clone(),
                     vips: service.vips.clone(),
                     health_check_node_port: service.health_check_node_port,
+                    health_check_taken_by: None,
                     policy: service.policy,
-                    backend: service.backend,
+                    backend: service.backend.clone(),
                     endpoints: self.place(index, &service.placement)?,
                     announcement: service.announcement.clone(),
                 })
             })
             .collect::<Result<_>>()?;
+        self.conditions = vec![Condition::default(); self.plan.nodes.len()];
         Ok(())
     }
 
@@ -72,8 +78,20 @@ impl Cluster {
     /// # Errors
     /// When there is none.
     pub fn node(&self, name: &str) -> Result<&NodePlan> {
+        Ok(&self.plan.nodes[self.node_index(name)?])
+    }
+
+    fn node_index(&self, name: &str) -> Result<usize> {
         let mut nodes = self.plan.nodes.iter();
-        nodes.find(|node| node.name == name).with_context(|| format!("no node is called {name}"))
+        nodes.position(|node| node.name == name).with_context(|| format!("no node is called {name}"))
+    }
+
+    /// How the node called `name` is.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn condition(&self, name: &str) -> Result<Condition> {
+        Ok(self.conditions[self.node_index(name)?])
     }
 
     /// The services, in their order.
@@ -151,6 +169,19 @@ impl Cluster {
                 let index = self.service_index(service)?;
                 next.services[index].announcement = announcement.clone();
             }
+            Change::HealthCheckPort { service, taken_by } => {
+                if let Some(other) = taken_by {
+                    self.service(other)?;
+                }
+                let index = self.service_index(service)?;
+                next.services[index].health_check_taken_by.clone_from(taken_by);
+            }
+            Change::StrayMasquerade { node, present } => {
+                next.conditions[self.node_index(node)?].masquerades = *present;
+            }
+            Change::ProxyHealth { node, health } => {
+                next.conditions[self.node_index(node)?].proxy = *health;
+            }
             Change::HealAll => next.heal()?,
         }
         Ok(next)
@@ -160,6 +191,10 @@ impl Cluster {
         match announcement {
             Announcement::Elected | Announcement::Withheld => Ok(()),
             Announcement::Pinned(node) => self.node(node).map(drop),
+            Announcement::Ecmp(nodes) => {
+                ensure!(!nodes.is_empty(), "a route leads somewhere");
+                nodes.iter().try_for_each(|node| self.node(node).map(drop))
+            }
         }
     }
 

@@ -11,6 +11,7 @@ pub mod health_check;
 pub mod loopback;
 pub mod matrix;
 pub mod namespaces;
+pub mod proxy_health;
 pub mod script;
 mod served;
 pub mod webhook;

@@ -219,7 +219,7 @@ impl Cell {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cluster::decide::{Forwarding, forwarding, masquerade_source};
+    use crate::cluster::decide::{Forwarding, forwarding, translation};
     use crate::cluster::{Change, Cluster};
 
     #[test]
@@ -239,12 +239,13 @@ mod tests {
             let cluster = Cluster::new(cell.path.topology().plan().cluster).unwrap();
             let cluster = cluster.changed(&Change::policy(service, cell.policy)).unwrap();
             let node = cluster.node(RECEIVING).unwrap();
-            let decided = match forwarding(cluster.service(service).unwrap(), RECEIVING) {
+            let state = cluster.service(service).unwrap();
+            let decided = match forwarding(state, RECEIVING) {
                 Forwarding::Drop => None,
                 Forwarding::Reject => panic!("{cell:?} is refused"),
-                Forwarding::To { endpoints, masquerade } => {
-                    let source = masquerade_source(&cluster, node, &endpoints[0], cell.family);
-                    Some(source.filter(|_| masquerade).map_or(Seen::Client, Seen::Address))
+                Forwarding::To { endpoints, .. } => {
+                    let source = translation(&cluster, state, node, &endpoints[0], cell.family);
+                    Some(source.map_or(Seen::Client, Seen::Address))
                 }
             };
             let expected = match cell.expected(node).unwrap() {

@@ -19,11 +19,12 @@ mod overlay;
 mod plan;
 mod pod;
 mod reexec;
+mod reverse_proxy;
 mod ruleset;
 mod tool;
 
 pub use host::HostProcess;
-pub use plan::NamespacePlan;
+pub use plan::{NamespacePlan, NatPlan};
 pub use reexec::inside;
 
 use std::collections::{BTreeMap, HashMap};
@@ -35,15 +36,17 @@ use tokio::runtime::{Builder, Runtime};
 use vipwatch_echo::Identity;
 
 use crate::cluster::decide::announcer;
-use crate::cluster::{Announcement, Change, Cluster, Endpoint, ExternalTrafficPolicy};
+use crate::cluster::{Announcement, Backend, Change, Cluster, Endpoint, ExternalTrafficPolicy};
 use crate::served::Served;
 use announcement::Announced;
-use health::HealthChecks;
+use health::Health;
 use host::Host;
 use pod::Pod;
 
 /// The name of the host that stands for a client outside the cluster.
 pub const CLIENT: &str = "client";
+/// The name of the machine between the client and the nodes' network, where the plan has one.
+pub const NAT: &str = "nat";
 /// The name of the host outside the cluster that runs an echo server of its own.
 pub const CONTROL: &str = "control";
 
@@ -62,7 +65,7 @@ pub struct NamespaceLab {
     cluster: Cluster,
     hosts: BTreeMap<String, Host>,
     pods: HashMap<Endpoint, Pod>,
-    health_checks: HealthChecks,
+    health: Health,
     announced: Announced,
     _control: Vec<Served>,
     /// Taken out only when the lab is dropped.
@@ -86,7 +89,7 @@ impl NamespaceLab {
             cluster: cluster.clone(),
             hosts,
             pods: HashMap::new(),
-            health_checks: HealthChecks::default(),
+            health: Health::default(),
             announced: Announced::default(),
             _control: servers,
             runtime: Some(runtime),
@@ -165,7 +168,9 @@ impl NamespaceLab {
     /// # Errors
     /// When there is no such host, or the kernel refuses.
     pub fn set_link(&self, host: &str, link: Link) -> Result<()> {
-        self.host(host)?.set_link(link)
+        let host = self.host(host)?;
+        host.set_link(link)?;
+        if link == Link::Up { self.announced.restore(host, &self.hosts) } else { Ok(()) }
     }
 
     /// Runs `work` on a thread in the namespace of `host`: sockets it opens and processes it starts
@@ -209,11 +214,17 @@ impl NamespaceLab {
         for service in next.services() {
             for endpoint in &service.endpoints {
                 if !self.pods.contains_key(endpoint) {
-                    let identity = endpoint.identity(service.namespace());
                     let node = self.host(&endpoint.node)?;
-                    let pod = Pod::start(self.runtime(), &next, endpoint, node, &identity)?;
+                    let pod = Pod::start(self.runtime(), &next, service, endpoint, node)?;
                     self.pods.insert(endpoint.clone(), pod);
                 }
+            }
+        }
+        for service in next.services() {
+            if let Backend::Proxy { to } = &service.backend {
+                let backends = &next.service(to)?.endpoints;
+                let proxies = service.endpoints.iter().filter_map(|endpoint| self.pods.get(endpoint));
+                proxies.for_each(|proxy| proxy.forward_to(backends));
             }
         }
         for node in next.nodes() {
@@ -221,7 +232,7 @@ impl NamespaceLab {
             self.host(&node.name)?.namespace.within(|| tool::run("nft", &["-f", "-"], &rules))??;
         }
         let runtime = self.runtime.as_ref().expect("the runtime lives as long as the lab");
-        self.health_checks.converge(&next, &self.hosts, runtime)?;
+        self.health.converge(&next, &self.hosts, runtime)?;
         self.announced.converge(&next, &self.hosts)?;
         let gone: Vec<_> = self.pods.extract_if(|endpoint, _| !next.runs(endpoint)).collect();
         for (endpoint, pod) in gone {

@@ -1,6 +1,6 @@
 //! What can happen to a cluster.
 
-use super::{Announcement, ExternalTrafficPolicy};
+use super::{Announcement, ExternalTrafficPolicy, ProxyHealth};
 
 /// Something that happens to a cluster.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,6 +26,28 @@ pub enum Change {
         /// The new way.
         announcement: Announcement,
     },
+    /// The health check node port of `service` belongs to another service.
+    HealthCheckPort {
+        /// The service's `namespace/name`.
+        service: String,
+        /// The service that it was given to; `None` gives it back.
+        taken_by: Option<String>,
+    },
+    /// A rule that does not belong there masquerades on `node`: see
+    /// [`Condition::masquerades`](super::Condition::masquerades).
+    StrayMasquerade {
+        /// The node's name.
+        node: String,
+        /// Whether it is there.
+        present: bool,
+    },
+    /// kube-proxy on `node` is in this state.
+    ProxyHealth {
+        /// The node's name.
+        node: String,
+        /// The state.
+        health: ProxyHealth,
+    },
     /// Everything is as it was planned.
     HealAll,
 }
@@ -48,5 +70,23 @@ impl Change {
     #[must_use]
     pub fn announcement(service: &str, announcement: Announcement) -> Self {
         Self::Announcement { service: service.to_owned(), announcement }
+    }
+
+    /// [`Change::HealthCheckPort`] from borrowed names.
+    #[must_use]
+    pub fn health_check_port(service: &str, taken_by: Option<&str>) -> Self {
+        Self::HealthCheckPort { service: service.to_owned(), taken_by: taken_by.map(str::to_owned) }
+    }
+
+    /// [`Change::StrayMasquerade`] from a borrowed name.
+    #[must_use]
+    pub fn stray_masquerade(node: &str, present: bool) -> Self {
+        Self::StrayMasquerade { node: node.to_owned(), present }
+    }
+
+    /// [`Change::ProxyHealth`] from a borrowed name.
+    #[must_use]
+    pub fn proxy_health(node: &str, health: ProxyHealth) -> Self {
+        Self::ProxyHealth { node: node.to_owned(), health }
     }
 }

@@ -6,7 +6,8 @@ use std::net::IpAddr;
 use sha2::{Digest, Sha256};
 
 use super::{
-    Announcement, Cluster, Cni, Endpoint, ExternalTrafficPolicy, Family, NodePlan, Overlay, Service,
+    Announcement, Cluster, Cni, Endpoint, ExternalTrafficPolicy, Family, NodePlan, Overlay, ProxyHealth,
+    Service,
 };
 
 /// What a node does with new connections to a VIP that reach it.
@@ -34,6 +35,8 @@ pub struct NodeHealth {
     pub name: String,
     /// The ready pods on this node.
     pub local_endpoints: usize,
+    /// Whether kube-proxy keeps its rules up to date.
+    pub proxy_healthy: bool,
 }
 
 /// The node that announces the VIPs of `service`, if any does.
@@ -44,7 +47,7 @@ pub struct NodeHealth {
 #[must_use]
 pub fn announcer<'a>(cluster: &'a Cluster, service: &Service) -> Option<&'a NodePlan> {
     match &service.announcement {
-        Announcement::Withheld => return None,
+        Announcement::Withheld | Announcement::Ecmp(_) => return None,
         Announcement::Pinned(name) => return cluster.node(name).ok(),
         Announcement::Elected => {}
     }
@@ -57,6 +60,15 @@ pub fn announcer<'a>(cluster: &'a Cluster, service: &Service) -> Option<&'a Node
     });
     let first = service.vips.first()?.ip();
     eligible.min_by_key(|node| -> [u8; 32] { Sha256::digest(format!("{}#{first}", node.name)).into() })
+}
+
+/// The nodes that routes to the VIPs of `service` lead to; none where a node announces them instead.
+#[must_use]
+pub fn next_hops<'a>(cluster: &'a Cluster, service: &Service) -> Vec<&'a NodePlan> {
+    match &service.announcement {
+        Announcement::Ecmp(nodes) => nodes.iter().filter_map(|node| cluster.node(node).ok()).collect(),
+        Announcement::Elected | Announcement::Withheld | Announcement::Pinned(_) => Vec::new(),
+    }
 }
 
 /// What `node` does with new connections to the VIP of `service`.
@@ -110,13 +122,45 @@ pub fn masquerade_source(
     }
 }
 
+/// The address that `endpoint` sees instead of the client's when `node` hands it a connection to `service`;
+/// `None` when it sees the client's.
+#[must_use]
+pub fn translation(
+    cluster: &Cluster,
+    service: &Service,
+    node: &NodePlan,
+    endpoint: &Endpoint,
+    family: Family,
+) -> Option<IpAddr> {
+    let pods_node = cluster.node(&endpoint.node).ok()?;
+    let stray = cluster.condition(&endpoint.node).ok()?.masquerades && !endpoint.host_network;
+    let by_policy = match service.policy {
+        ExternalTrafficPolicy::Cluster => masquerade_source(cluster, node, endpoint, family),
+        ExternalTrafficPolicy::Local => None,
+    };
+    // The stray rule is for what comes from outside the pod networks, and comes after kube-proxy's.
+    let spared = by_policy.is_some_and(|source| node.name == endpoint.node || is_pods(cluster, source));
+    if stray && !spared { masquerade_source(cluster, pods_node, endpoint, family) } else { by_policy }
+}
+
+fn is_pods(cluster: &Cluster, address: IpAddr) -> bool {
+    let mut networks = cluster.nodes().iter().flat_map(|node| &node.pods);
+    networks.any(|network| network.contains(address))
+}
+
 /// What `node` says on the service's health check node port; `None` when the port is closed.
 #[must_use]
-pub fn node_health(service: &Service, node: &str) -> Option<NodeHealth> {
-    (service.policy == ExternalTrafficPolicy::Local).then(|| NodeHealth {
+pub fn node_health(cluster: &Cluster, service: &Service, node: &str) -> Option<NodeHealth> {
+    let proxy = cluster.condition(node).ok()?.proxy;
+    let service = match &service.health_check_taken_by {
+        Some(other) => cluster.service(other).ok()?,
+        None => service,
+    };
+    (service.policy == ExternalTrafficPolicy::Local && proxy != ProxyHealth::Gone).then(|| NodeHealth {
         namespace: service.namespace().to_owned(),
         name: service.short_name().to_owned(),
         local_endpoints: local_endpoints(service, node).count(),
+        proxy_healthy: proxy != ProxyHealth::Stale,
     })
 }
 

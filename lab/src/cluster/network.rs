@@ -75,6 +75,12 @@ impl PodNetwork {
         self.at(number).network
     }
 
+    /// Whether `address` lies in it.
+    #[must_use]
+    pub fn contains(self, address: IpAddr) -> bool {
+        Self::new(address) == self
+    }
+
     /// The first address. With a bridge it is the bridge's, with point-to-point links it is that of every
     /// pod's host end: the pods' default gateway, and what a backend on the receiving node sees of a
     /// masqueraded client.

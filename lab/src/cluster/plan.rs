@@ -35,13 +35,19 @@ impl NodePlan {
 }
 
 /// What stands behind a service.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Backend {
     /// Pods with networks of their own.
     #[default]
     Pods,
     /// Pods on their node's network, at most one on each.
     HostNetwork,
+    /// Pods that forward HTTP requests to the pods of another service, and tell those the client's address in
+    /// `X-Forwarded-For` and `X-Real-IP`: an ingress controller.
+    Proxy {
+        /// The other service's `namespace/name`.
+        to: String,
+    },
 }
 
 /// A service of type LoadBalancer.
@@ -92,6 +98,10 @@ impl ClusterPlan {
         }
         for service in &self.services {
             ensure!(!service.vips.is_empty(), "{} has no VIP", service.name);
+            if let Backend::Proxy { to } = &service.backend {
+                let known = self.services.iter().any(|other| other.name == *to && *to != service.name);
+                ensure!(known, "{} forwards to {to}, which is no other service", service.name);
+            }
             for vip in &service.vips {
                 let family = Family::of(vip.ip());
                 for node in &self.nodes {

@@ -24,6 +24,9 @@ pub enum Announcement {
     Withheld,
     /// This node announces them whether or not it should, like a stale route.
     Pinned(String),
+    /// Nobody answers for them: routes lead to each of these nodes, and flows are spread over them, as with BGP
+    /// and ECMP. It is up to the caller to leave out nodes that would withdraw their route.
+    Ecmp(Vec<String>),
 }
 
 /// One ready pod behind a service.
@@ -66,6 +69,8 @@ pub struct Service {
     pub vips: Vec<SocketAddr>,
     /// Where kube-proxy answers health checks while the policy is Local.
     pub health_check_node_port: u16,
+    /// The service that answers there instead, when the port was given to another.
+    pub health_check_taken_by: Option<String>,
     /// The policy in force.
     pub policy: ExternalTrafficPolicy,
     /// What serves it.

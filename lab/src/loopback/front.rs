@@ -17,7 +17,7 @@ use tracing::{debug, warn};
 use vipwatch_echo::server::{Flow, Limits, serve_connection};
 use vipwatch_echo::{Echo, Identity};
 
-use crate::cluster::decide::{Forwarding, announcer, forwarding, masquerade_source};
+use crate::cluster::decide::{Forwarding, announcer, forwarding, translation};
 use crate::cluster::{Cluster, Endpoint, Family, Service};
 
 const BACKLOG: i32 = 1024;
@@ -54,13 +54,13 @@ impl Mode {
         match forwarding(service, &node.name) {
             Forwarding::Drop => Self::Silent,
             Forwarding::Reject => Self::Refuse,
-            Forwarding::To { endpoints, masquerade } => {
+            Forwarding::To { endpoints, .. } => {
                 let path = |endpoint: &Endpoint| {
-                    let source = masquerade.then(|| masquerade_source(cluster, node, endpoint, family));
+                    let source = translation(cluster, service, node, endpoint, family);
                     Some(Path {
                         pod: endpoint.address(family)?,
                         identity: endpoint.identity(service.namespace()),
-                        masquerade: source.flatten().map(|source| SocketAddr::from((source, 0))),
+                        masquerade: source.map(|source| SocketAddr::from((source, 0))),
                     })
                 };
                 Self::Serve(endpoints.iter().filter_map(path).collect())

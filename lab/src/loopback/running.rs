@@ -90,7 +90,7 @@ impl Running {
         for service in cluster.services() {
             for node in cluster.nodes() {
                 let key = (service.name.clone(), node.name.clone());
-                let health = decide::node_health(service, &node.name);
+                let health = decide::node_health(cluster, service, &node.name);
                 match (self.health_checks.remove(&key), health) {
                     (None, None) => {}
                     (Some((_, servers)), None) => {

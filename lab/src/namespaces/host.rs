@@ -4,16 +4,18 @@
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::process::Child;
+use std::sync::Arc;
 
 use anyhow::Result;
 
 use super::address::shared_prefix;
 use super::namespace::Namespace;
-use super::{CLIENT, CONTROL, Link, NamespacePlan, address, cni, overlay, tool};
+use super::plan::NatPlan;
+use super::{CLIENT, CONTROL, Link, NAT, NamespacePlan, address, cni, overlay, tool};
 use crate::cluster::{ClusterPlan, NodePlan};
 
 /// What every machine is told before there are interfaces to inherit it.
-const SETTINGS: [(&str, &str); 8] = [
+const SETTINGS: [(&str, &str); 10] = [
     // Answers may come back another way than requests went, and nobody is to be told of a better one.
     ("ipv4/conf/all/rp_filter", "0"),
     ("ipv4/conf/default/rp_filter", "0"),
@@ -25,12 +27,31 @@ const SETTINGS: [(&str, &str); 8] = [
     // Addresses outlast a cable that is pulled, as those of IPv4 do, and are good again at once.
     ("ipv6/conf/default/accept_dad", "0"),
     ("ipv6/conf/default/keep_addr_on_down", "1"),
+    // Where several routes lead to a VIP, flows are spread by their ports as well.
+    ("ipv4/fib_multipath_hash_policy", "1"),
+    ("ipv6/fib_multipath_hash_policy", "1"),
 ];
+const FORWARDING: [(&str, &str); 2] = [("ipv4/ip_forward", "1"), ("ipv6/conf/all/forwarding", "1")];
+/// The switch that nodes and clients share.
+const LAN: &str = "lan";
+/// The switch between a client and its NAT.
+const HOME: &str = "home";
+/// That switch's end of the NAT's cable.
+const INSIDE: &str = "inside";
+/// What a NAT does.
+const MASQUERADE: &str = "
+table inet nat {
+  chain postrouting {
+    type nat hook postrouting priority srcnat; policy accept;
+    oifname \"eth0\" masquerade
+  }
+}
+";
 
 /// A machine.
 #[derive(Debug)]
 pub(super) struct Host {
-    pub(super) namespace: Namespace,
+    pub(super) namespace: Arc<Namespace>,
     hardware_address: String,
     /// The switch's end of eth0.
     port: String,
@@ -38,43 +59,81 @@ pub(super) struct Host {
     routes: String,
 }
 
-/// The switch and every machine on it.
+/// The switches and every machine on them.
 pub(super) fn build_all(plan: &NamespacePlan) -> Result<BTreeMap<String, Host>> {
-    tool::ip("link set lo up\nlink add lan type bridge mcast_snooping 0\nlink set lan up")?;
+    tool::ip("link set lo up")?;
+    build_switch(LAN)?;
     let control: Vec<_> = plan.control.iter().map(SocketAddr::ip).collect();
-    let mut hosts = BTreeMap::new();
-    for (name, addresses) in [(CLIENT, &plan.client), (CONTROL, &control)] {
-        let host = Host::build(name, addresses, hosts.len())?;
-        hosts.insert(name.to_owned(), host);
+    let mut number = 0;
+    let mut build = |name: &str, addresses: &[IpAddr], switch: &str| {
+        number += 1;
+        Host::build(name, addresses, switch, format!("port{number}"))
+    };
+    let mut hosts = vec![build(CONTROL, &control, LAN)?];
+    match &plan.nat {
+        None => hosts.push(build(CLIENT, &plan.client, LAN)?),
+        Some(nat) => {
+            build_switch(HOME)?;
+            let between = build(NAT, &nat.outside, LAN)?;
+            between.become_nat(nat)?;
+            let mut client = build(CLIENT, &plan.client, HOME)?;
+            client.route_by_default(&nat.inside)?;
+            hosts.extend([between, client]);
+        }
     }
     for node in &plan.cluster.nodes {
-        let mut host = Host::build(&node.name, &node.addresses, hosts.len())?;
+        let mut host = build(&node.name, &node.addresses, LAN)?;
         host.become_node(node, &plan.cluster)?;
-        hosts.insert(node.name.clone(), host);
+        hosts.push(host);
     }
-    hosts.values().try_for_each(|host| tool::await_link(&host.port, "state forwarding"))?;
-    Ok(hosts)
+    hosts.iter().try_for_each(|host| tool::await_link(&host.port, "state forwarding"))?;
+    Ok(hosts.into_iter().map(|host| (host.namespace.name().to_owned(), host)).collect())
+}
+
+fn build_switch(name: &str) -> Result<()> {
+    tool::ip(&format!("link add {name} type bridge mcast_snooping 0\nlink set {name} up"))
 }
 
 impl Host {
-    fn build(name: &str, addresses: &[IpAddr], number: usize) -> Result<Self> {
-        let port = format!("port{number}");
+    fn build(name: &str, addresses: &[IpAddr], switch: &str, port: String) -> Result<Self> {
         let namespace = Namespace::create(name)?;
         namespace.sysctl(&SETTINGS)?;
         let hardware_address = addresses.first().map(|first| hardware_address(0, *first)).unwrap_or_default();
+        let host = Self { namespace: Arc::new(namespace), hardware_address, port, routes: String::new() };
+        host.plug("eth0", &host.port, switch, addresses)?;
+        Ok(host)
+    }
+
+    /// Connects a new interface `own` to the switch by a cable whose other end is called `port`.
+    fn plug(&self, own: &str, port: &str, switch: &str, addresses: &[IpAddr]) -> Result<()> {
         tool::ip(&format!(
-            "link add {port} type veth peer name eth0 address {hardware_address} netns {name}\n\
-             link set {port} master lan up"
+            "link add {port} type veth peer name {own} address {} netns {}\n\
+             link set {port} master {switch} up",
+            self.hardware_address,
+            self.namespace.name(),
         ))?;
-        let lines = addresses.iter().map(|address| address::add(*address, shared_prefix(*address), "eth0"));
-        let lines: String = lines.collect();
-        namespace.ip(&format!("link set eth0 up\n{lines}"))?;
-        Ok(Self { namespace, hardware_address, port, routes: String::new() })
+        let lines = addresses.iter().map(|address| address::add(*address, shared_prefix(*address), own));
+        self.namespace.ip(&format!("link set {own} up\n{}", lines.collect::<String>()))
+    }
+
+    /// Sends through the machine that has these addresses whatever is not on its own network.
+    fn route_by_default(&mut self, gateways: &[IpAddr]) -> Result<()> {
+        self.routes =
+            gateways.iter().map(|gateway| format!("route replace default via {gateway}\n")).collect();
+        self.namespace.ip(&self.routes)
+    }
+
+    /// Forwarding, a second interface, and one address for everybody behind it.
+    fn become_nat(&self, nat: &NatPlan) -> Result<()> {
+        self.namespace.sysctl(&FORWARDING)?;
+        self.plug("eth1", INSIDE, HOME, &nat.inside)?;
+        self.namespace.within(|| tool::run("nft", &["-f", "-"], MASQUERADE))??;
+        tool::await_link(INSIDE, "state forwarding")
     }
 
     /// Forwarding, what the CNI plugin needs, and ways to the pods of the other nodes.
     fn become_node(&mut self, node: &NodePlan, cluster: &ClusterPlan) -> Result<()> {
-        self.namespace.sysctl(&[("ipv4/ip_forward", "1"), ("ipv6/conf/all/forwarding", "1")])?;
+        self.namespace.sysctl(&FORWARDING)?;
         self.namespace.ip(&cni::prepare(cluster.cni, node))?;
         let ways = overlay::ways(cluster.overlay, node, &cluster.nodes);
         self.namespace.ip(&format!("{}{}", ways.interfaces, ways.routes))?;

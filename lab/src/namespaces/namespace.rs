@@ -28,6 +28,10 @@ impl Namespace {
         Ok(namespace)
     }
 
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
     /// Runs `work` on a thread of its own, since a thread that has moved cannot be trusted with
     /// anything else.
     pub(super) fn within<T: Send>(&self, work: impl FnOnce() -> T + Send) -> Result<T> {
@@ -80,7 +84,7 @@ impl Namespace {
         Ok(tokio::net::UdpSocket::from_std(socket)?)
     }
 
-    pub(super) fn delete(self) -> Result<()> {
+    pub(super) fn delete(&self) -> Result<()> {
         tool::run("ip", &["netns", "delete", &self.name], "").map(drop)
     }
 }

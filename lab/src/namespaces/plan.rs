@@ -15,8 +15,19 @@ pub struct NamespacePlan {
     pub cluster: ClusterPlan,
     /// The addresses of the host `client`, one in each family.
     pub client: Vec<IpAddr>,
+    /// What stands between the client and the nodes' network, if anything does.
+    pub nat: Option<NatPlan>,
     /// Where the host `control` answers, once in each family.
     pub control: Vec<SocketAddr>,
+}
+
+/// A NAT: one machine on the nodes' network, in whose name everybody behind it speaks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NatPlan {
+    /// Its addresses on the nodes' network, one in each family.
+    pub outside: Vec<IpAddr>,
+    /// Its addresses on the client's network, one in each family.
+    pub inside: Vec<IpAddr>,
 }
 
 impl NamespacePlan {
@@ -40,8 +51,24 @@ impl NamespacePlan {
                 overlay,
             },
             client: outside(9, 0x9),
+            nat: None,
             control: at_port(outside(30, 0x30), 8080),
         }
+    }
+
+    /// Moves the client behind a NAT: it becomes 198.51.100.9 and 2001:db8:98::9, and is seen as 192.0.2.8 and
+    /// 2001:db8::8.
+    #[must_use]
+    pub fn behind_nat(mut self) -> Self {
+        let home = |host: u8| -> Vec<IpAddr> {
+            vec![
+                Ipv4Addr::new(198, 51, 100, host).into(),
+                Ipv6Addr::new(0x2001, 0xdb8, 0x98, 0, 0, 0, 0, host.into()).into(),
+            ]
+        };
+        self.client = home(9);
+        self.nat = Some(NatPlan { outside: outside(8, 0x8), inside: home(1) });
+        self
     }
 
     /// Adds a service under Local with a pod on each of `nodes`. Its VIPs are 192.0.2.201 and 2001:db8::201

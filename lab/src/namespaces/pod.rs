@@ -1,36 +1,55 @@
-//! A pod: the echo server, in a namespace of its own that is attached to its node, or in the node's.
+//! A pod: what it serves, in a namespace of its own that is attached to its node, or in the node's.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use tokio::runtime::Runtime;
-use vipwatch_echo::Identity;
+use tokio::sync::watch;
+use vipwatch_echo::server::{self, Limits};
 
 use super::host::Host;
 use super::namespace::Namespace;
+use super::reverse_proxy::ReverseProxy;
 use super::{cni, echo, tool};
-use crate::cluster::{Cluster, Endpoint};
+use crate::cluster::{Backend, Cluster, Endpoint, Service};
 use crate::served::Served;
 
 #[derive(Debug)]
 pub(super) struct Pod {
     /// None for a pod on its node's network.
-    own: Option<Namespace>,
+    own: Option<Arc<Namespace>>,
     servers: Vec<Served>,
+    /// Where a proxy finds its backends.
+    backends: Option<watch::Sender<Vec<Endpoint>>>,
 }
 
 impl Pod {
     pub(super) fn start(
         runtime: &Runtime,
         cluster: &Cluster,
+        service: &Service,
         endpoint: &Endpoint,
         node: &Host,
-        identity: &Identity,
     ) -> Result<Self> {
         let own = if endpoint.host_network { None } else { Some(attach(cluster, endpoint, node)?) };
         let namespace = own.as_ref().unwrap_or(&node.namespace);
-        let servers = echo::serve(namespace, runtime, &endpoint.addresses, identity)?;
-        Ok(Self { own, servers })
+        let mut backends = None;
+        let servers = if let Backend::Proxy { .. } = service.backend {
+            let sender = backends.insert(watch::Sender::new(Vec::new()));
+            proxy(runtime, namespace, endpoint, sender)?
+        } else {
+            let identity = endpoint.identity(service.namespace());
+            echo::serve(namespace, runtime, &endpoint.addresses, &identity)?
+        };
+        Ok(Self { own, servers, backends })
+    }
+
+    /// Tells a proxy what its backends are now.
+    pub(super) fn forward_to(&self, backends: &[Endpoint]) {
+        if let Some(sender) = &self.backends {
+            sender.send_replace(backends.to_vec());
+        }
     }
 
     pub(super) fn end(self, runtime: &Runtime, endpoint: &Endpoint, node: &Host) -> Result<()> {
@@ -44,14 +63,31 @@ impl Pod {
     }
 }
 
-fn attach(cluster: &Cluster, endpoint: &Endpoint, node: &Host) -> Result<Namespace> {
+fn proxy(
+    runtime: &Runtime,
+    namespace: &Arc<Namespace>,
+    endpoint: &Endpoint,
+    backends: &watch::Sender<Vec<Endpoint>>,
+) -> Result<Vec<Served>> {
+    let proxy = Arc::new(ReverseProxy::new(namespace.clone(), backends.subscribe()));
+    let mut servers = Vec::new();
+    for address in &endpoint.addresses {
+        let (listener, proxy) = (namespace.listen(runtime, *address)?, proxy.clone());
+        servers.push(Served::spawn(runtime.handle(), |stop| {
+            server::serve(listener, proxy, Limits::default(), stop)
+        }));
+    }
+    Ok(servers)
+}
+
+fn attach(cluster: &Cluster, endpoint: &Endpoint, node: &Host) -> Result<Arc<Namespace>> {
     let namespace = Namespace::create(&endpoint.pod)?;
     let link = link_name(endpoint)?;
     let cable = cni::cable(cluster.cni(), cluster.node(&endpoint.node)?, endpoint, &link);
     node.namespace.ip(&cable.node)?;
     namespace.ip(&cable.pod)?;
     node.namespace.within(|| tool::await_link(&link, cable.ready))??;
-    Ok(namespace)
+    Ok(Arc::new(namespace))
 }
 
 /// The node's end of the pod's cable, from what is unique on the node and short enough.

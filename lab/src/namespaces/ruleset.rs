@@ -4,7 +4,7 @@ use std::fmt::Write;
 use std::net::SocketAddr;
 
 use crate::cluster::decide::{Forwarding, forwarding};
-use crate::cluster::{Cluster, Endpoint, Service};
+use crate::cluster::{Cluster, Endpoint, Family, Service};
 
 /// The mark of connections that are to be masqueraded, the same bit as kube-proxy's.
 const MASQUERADE: &str = "0x4000";
@@ -64,13 +64,47 @@ table inet kube-proxy {{
   chain unserved {{
 {unserved}  }}
 {chains}}}
+add table inet stray
+delete table inet stray
 "
     );
-    rules
+    rules + &stray(cluster, node)
+}
+
+/// What masquerades on `node` though it should not: what comes to its pods from outside the pod networks.
+fn stray(cluster: &Cluster, node: &str) -> String {
+    let (Ok(plan), Ok(condition)) = (cluster.node(node), cluster.condition(node)) else {
+        return String::new();
+    };
+    if !condition.masquerades {
+        return String::new();
+    }
+    let mut lines = String::new();
+    for own in &plan.pods {
+        let all = cluster.nodes().iter().filter_map(|other| other.pod_network(own.family()));
+        let all: Vec<_> = all.map(|network| network.to_string()).collect();
+        let header = header(own.family());
+        let _ =
+            writeln!(lines, "    {header} saddr != {{ {} }} {header} daddr {own} masquerade", all.join(", "));
+    }
+    format!(
+        "\
+table inet stray {{
+  chain postrouting {{
+    type nat hook postrouting priority srcnat; policy accept;
+{lines}  }}
+}}
+"
+    )
 }
 
 fn destination(vip: &SocketAddr) -> String {
-    format!("{} daddr {} meta l4proto {{ tcp, udp }} th dport {}", header(vip), vip.ip(), vip.port())
+    format!(
+        "{} daddr {} meta l4proto {{ tcp, udp }} th dport {}",
+        header(Family::of(vip.ip())),
+        vip.ip(),
+        vip.port()
+    )
 }
 
 fn chain_name(service: &Service) -> String {
@@ -93,14 +127,20 @@ fn refusal(vip: &SocketAddr) -> String {
 fn pod_chain(endpoint: &Endpoint) -> String {
     let lines = endpoint.addresses.iter();
     let lines: String = lines
-        .map(|address| format!("    meta l4proto {{ tcp, udp }} dnat {} to {address}\n", header(address)))
+        .map(|address| {
+            let header = header(Family::of(address.ip()));
+            format!("    meta l4proto {{ tcp, udp }} dnat {header} to {address}\n")
+        })
         .collect();
     format!("  chain pod/{} {{\n{lines}  }}\n", endpoint.pod)
 }
 
-/// What nftables calls the address family.
-fn header(address: &SocketAddr) -> &'static str {
-    if address.is_ipv4() { "ip" } else { "ip6" }
+/// What nftables calls the family.
+fn header(family: Family) -> &'static str {
+    match family {
+        Family::V4 => "ip",
+        Family::V6 => "ip6",
+    }
 }
 
 #[cfg(test)]
@@ -153,5 +193,14 @@ mod tests {
     #[test]
     fn without_pods_the_service_is_refused() {
         insta::assert_snapshot!(differing(&cluster(&[Change::endpoints(ECHO, &[])]), "node-1"));
+    }
+
+    #[test]
+    fn a_stray_rule_stands_beside_those_of_kube_proxy() {
+        let strayed = cluster(&[Change::stray_masquerade("node-1", true)]);
+        let rules = render(&strayed, "node-1");
+        let added = rules.strip_prefix(&render(&cluster(&[]), "node-1")).unwrap();
+        insta::assert_snapshot!(added);
+        assert_eq!(render(&strayed, "node-2"), render(&cluster(&[]), "node-2"));
     }
 }

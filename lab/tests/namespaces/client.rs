@@ -32,10 +32,20 @@ impl Echoed {
 
 /// One GET from the client: the address it was sent from, the status line and the body.
 pub(crate) fn get(lab: &NamespaceLab, target: SocketAddr) -> io::Result<(SocketAddr, String, String)> {
+    get_with(lab, target, "/", "")
+}
+
+/// [`get`] at `path` with more header lines.
+pub(crate) fn get_with(
+    lab: &NamespaceLab,
+    target: SocketAddr,
+    path: &str,
+    headers: &str,
+) -> io::Result<(SocketAddr, String, String)> {
     let exchange = || {
         let mut stream = TcpStream::connect_timeout(&target, PATIENCE)?;
         stream.set_read_timeout(Some(PATIENCE))?;
-        stream.write_all(b"GET / HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n")?;
+        write!(stream, "GET {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n{headers}\r\n")?;
         let mut reply = String::new();
         stream.read_to_string(&mut reply)?;
         let (head, body) = reply.split_once("\r\n\r\n").ok_or(ErrorKind::UnexpectedEof)?;

@@ -2,5 +2,9 @@
 //! translation, real ARP and neighbour discovery.
 
 mod client;
+mod faults;
 mod matrix;
+mod nat;
 mod paths;
+mod proxies;
+mod routes;

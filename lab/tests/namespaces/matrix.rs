@@ -9,7 +9,7 @@ use std::thread;
 
 use serde_json::Value;
 use vipwatch_lab::cluster::ExternalTrafficPolicy::{Cluster, Local};
-use vipwatch_lab::cluster::decide::masquerade_source;
+use vipwatch_lab::cluster::decide::translation;
 use vipwatch_lab::cluster::{Cni, Overlay};
 use vipwatch_lab::matrix::{Cell, Outcome, RECEIVING, Seen, Topology, cells};
 use vipwatch_lab::namespaces::{CLIENT, NamespaceLab, inside};
@@ -114,7 +114,7 @@ fn check_masquerading(lab: &NamespaceLab) {
     for service in state.services() {
         assert_eq!(service.policy, Cluster);
         for (family, flow) in echo_all(lab, &service.name) {
-            let source = masquerade_source(state, node, &service.endpoints[0], family);
+            let source = translation(state, service, node, &service.endpoints[0], family);
             let expected = source.unwrap_or(flow.source.ip());
             assert_eq!(flow.seen(), expected, "{} in {family}", service.name);
         }
