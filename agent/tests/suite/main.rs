@@ -14,6 +14,10 @@ mod matrix;
 #[cfg(feature = "namespace-tests")]
 mod namespaces;
 mod outbox;
+#[cfg(feature = "namespace-tests")]
+mod paths;
 mod prober;
 mod store;
 mod tls;
+#[cfg(feature = "namespace-tests")]
+mod watch;
