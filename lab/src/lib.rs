@@ -7,6 +7,8 @@
 //! that shows what alerts arrive.
 
 pub mod cluster;
+mod datagrams;
+pub mod dns;
 pub mod health_check;
 pub mod loopback;
 pub mod matrix;
@@ -14,4 +16,5 @@ pub mod namespaces;
 pub mod proxy_health;
 pub mod script;
 mod served;
+pub mod stun;
 pub mod webhook;

@@ -11,6 +11,7 @@
 mod address;
 mod announcement;
 mod cni;
+mod control;
 mod echo;
 mod health;
 mod host;
@@ -33,7 +34,6 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 use tokio::runtime::{Builder, Runtime};
-use vipwatch_echo::Identity;
 
 use crate::cluster::decide::announcer;
 use crate::cluster::{Announcement, Backend, Change, Cluster, Endpoint, ExternalTrafficPolicy};
@@ -47,7 +47,8 @@ use pod::Pod;
 pub const CLIENT: &str = "client";
 /// The name of the machine between the client and the nodes' network, where the plan has one.
 pub const NAT: &str = "nat";
-/// The name of the host outside the cluster that runs an echo server of its own.
+/// The name of the host outside the cluster that runs an echo server of its own, and a
+/// [STUN](crate::stun) and a [DNS](crate::dns) server that tell clients their egress.
 pub const CONTROL: &str = "control";
 
 /// Whether a host's cable is plugged in.
@@ -83,8 +84,7 @@ impl NamespaceLab {
         let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
         let hosts = host::build_all(plan)?;
         let control = hosts.get(CONTROL).context("the control is missing")?;
-        let identity = Identity { pod: Some(CONTROL.to_owned()), ..Identity::default() };
-        let servers = echo::serve(&control.namespace, &runtime, &plan.control, &identity)?;
+        let servers = control::serve(&control.namespace, &runtime, &plan.control)?;
         let mut lab = Self {
             cluster: cluster.clone(),
             hosts,
