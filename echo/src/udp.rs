@@ -29,13 +29,13 @@ const FIRST_CLIENT_PORT: u16 = 1024;
 /// Answers every datagram on `socket` within `rates` until `shutdown` is cancelled.
 pub(crate) async fn serve(
     socket: UdpSocket,
-    echo: Echo,
+    echo: &Echo,
     rates: Rates,
     counter: &Counter,
-    shutdown: CancellationToken,
+    shutdown: &CancellationToken,
 ) -> io::Result<()> {
     let pace = Pace::new(rates, Instant::now());
-    datagram::serve(socket, pace, counter, shutdown, |request, flow| reply(&echo, request, flow)).await
+    datagram::serve(socket, pace, counter, shutdown, |request, flow| reply(echo, request, flow)).await
 }
 
 fn reply(echo: &Echo, request: &[u8], flow: Flow) -> Reply {
