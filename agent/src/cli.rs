@@ -46,7 +46,7 @@ enum Command {
     Validate(validate::Validate),
     /// Run probes once, now, and show what they find.
     Probe(probe::Probe),
-    /// Serve HTTP that tells each client the source address it came from.
+    /// Tell each client the source address it came from: over HTTP, HTTPS, TCP, UDP and DNS.
     Echo(echo::Echo),
     /// Watch a small cluster on loopback go wrong and heal.
     Demo(demo::Demo),
@@ -83,6 +83,7 @@ pub fn main() -> ExitCode {
     match cli.command {
         Command::Validate(validate) => return validate.run(),
         Command::Schema => return schema::run(),
+        Command::Echo(echo) => return echo.run(),
         _ => {}
     }
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
@@ -96,9 +97,8 @@ pub fn main() -> ExitCode {
         match cli.command {
             Command::Run(run) => run.run().await,
             Command::Probe(probe) => probe.run().await,
-            Command::Echo(echo) => echo.run().await,
             Command::Demo(demo) => demo.run().await,
-            Command::Validate(_) | Command::Schema => ExitCode::SUCCESS,
+            Command::Validate(_) | Command::Schema | Command::Echo(_) => ExitCode::SUCCESS,
         }
     });
     // Nothing may hold up the end: everything that matters has been waited for.

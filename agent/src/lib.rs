@@ -18,6 +18,7 @@ pub mod logging;
 pub mod outbox;
 pub mod pipeline;
 pub mod plan;
+pub mod privileges;
 pub mod prober;
 pub mod reload;
 pub mod schedule;

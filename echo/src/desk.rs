@@ -74,21 +74,42 @@ impl Desk {
     }
 
     async fn http(self: Arc<Self>, arrival: Arrival) {
-        if let Some(Guest { stream, flow, echo, _place }) = self.admit(arrival, self.proxy_protocol).await {
-            self.converse_in_http(stream, flow, echo).await;
+        let Some(guest) = self.admit(arrival, self.proxy_protocol).await else { return };
+        let Guest { stream, flow, echo, _place } = guest;
+        if self.hears_from(&stream).await {
+            Box::pin(self.converse_in_http(stream, flow, echo)).await;
         }
     }
 
     async fn https(self: Arc<Self>, arrival: Arrival, tls: Tls) {
         let Some(guest) = self.admit(arrival, self.proxy_protocol).await else { return };
         let Guest { stream, flow, echo, _place } = guest;
-        match timeout(self.limits.header_read, tls.acceptor().accept(stream)).await {
-            Ok(Ok(stream)) => self.converse_in_http(stream, flow, echo).await,
+        if !self.hears_from(&stream).await {
+            return;
+        }
+        let handshake = Box::pin(timeout(self.limits.header_read, tls.acceptor().accept(stream)));
+        match handshake.await {
+            Ok(Ok(stream)) => Box::pin(self.converse_in_http(stream, flow, echo)).await,
             Ok(Err(error)) => {
                 self.counter.malformed();
                 debug!(peer = %flow.peer, %error, "a TLS handshake failed");
             }
             Err(_) => self.counter.refused(),
+        }
+    }
+
+    /// Waits until there is something to read, so that a client that says nothing does not cost the buffers of
+    /// a server.
+    async fn hears_from(&self, stream: &TcpStream) -> bool {
+        let mut byte = [0];
+        let heard = timeout(self.limits.header_read, stream.peek(&mut byte));
+        match self.shutdown.run_until_cancelled(heard).await {
+            Some(Ok(_)) => true,
+            Some(Err(_)) => {
+                self.counter.refused();
+                false
+            }
+            None => false,
         }
     }
 

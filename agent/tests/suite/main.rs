@@ -8,6 +8,7 @@ mod cli;
 mod cluster;
 mod config;
 mod crash;
+mod echo;
 mod lifecycle;
 #[cfg(feature = "namespace-tests")]
 mod namespaces;

@@ -9,7 +9,7 @@ use vipwatch_echo::{ANSWER_BYTES, Answer, Identity, Listener, Settings, bind_udp
 use crate::running::{Running, localhost, rates, settings};
 
 async fn start(bind: &str) -> (u16, DropGuard) {
-    let socket = UdpSocket::bind(bind).await.unwrap();
+    let socket = bind_udp(bind.parse().unwrap()).unwrap();
     let port = socket.local_addr().unwrap().port();
     let shutdown = CancellationToken::new();
     let identity = Identity { pod: Some("echo-1".to_owned()), ..Identity::default() };
