@@ -10,6 +10,7 @@ mod config;
 mod crash;
 mod echo;
 mod lifecycle;
+mod manifests;
 #[cfg(feature = "namespace-tests")]
 mod namespaces;
 mod outbox;
