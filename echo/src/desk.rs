@@ -182,6 +182,9 @@ impl Desk {
             self.counter.refused();
             return None;
         };
+        if let Err(error) = stream.set_nodelay(true) {
+            debug!(peer = %flow.peer, %error, "failed to set TCP_NODELAY");
+        }
         Some(Guest { stream, flow, echo, _place: place })
     }
 }
