@@ -8,7 +8,9 @@ mod cli;
 mod cluster;
 mod config;
 mod crash;
+mod echo;
 mod lifecycle;
+mod manifests;
 #[cfg(feature = "namespace-tests")]
 mod matrix;
 #[cfg(feature = "namespace-tests")]
