@@ -188,8 +188,8 @@ impl Plan {
                     .unwrap_or_else(|| authority(&vip.to_string(), service.port, tls)),
                 path: service.echo.as_ref().map_or_else(|| "/".to_owned(), |echo| echo.path.clone()),
             };
-            let echo = service.echo.as_ref().map(|echo| echo.format);
-            let expectation = match (echo, policy) {
+            let echo = service.echo.as_ref().map(|echo| echo.format.clone());
+            let expectation = match (&echo, policy) {
                 (None, _) => Expectation::Answer,
                 (Some(_), TrafficPolicy::Local) => Expectation::Preserved,
                 (Some(_), TrafficPolicy::Cluster) => Expectation::Any,
@@ -246,7 +246,7 @@ impl Plan {
         shown.set_fragment(None);
         let subject = Subject::Endpoint { url: shown.to_string() };
         self.endpoints.push(name.clone());
-        let method = Method::Source { target, echo: probe.echo };
+        let method = Method::Source { target, echo: probe.echo.clone() };
         self.add(name, subject, probe.expectation, method, &probe.timing, &BTreeMap::new());
     }
 

@@ -15,7 +15,7 @@ use tokio::{
     time::{Instant, timeout},
 };
 use vipwatch_model::{
-    echo::EchoFormat,
+    echo::{EchoFormat, Reply},
     flow::{Failure, FailureKind, Flow, Outcome},
     node_health::{HealthAnswer, NodeHealth},
 };
@@ -85,7 +85,8 @@ impl Prober {
     pub async fn observe(&self, planned: &Planned) -> Observation {
         match &planned.method {
             Method::Source { target, echo } => {
-                let flows = (0..planned.flows).map(|nth| self.source_flow(planned, target, *echo, nth));
+                let flows =
+                    (0..planned.flows).map(|nth| self.source_flow(planned, target, echo.as_ref(), nth));
                 let mut flows = join_all(flows).await;
                 self.blame_ourselves(&mut flows).await;
                 Observation::Flows(flows)
@@ -108,13 +109,16 @@ impl Prober {
         &self,
         planned: &Planned,
         target: &HttpTarget,
-        echo: Option<EchoFormat>,
+        echo: Option<&EchoFormat>,
         nth: u32,
     ) -> Flow {
         let Some(_slot) = self.slot(planned).await else {
             return Flow::failed(target.address(), FailureKind::Agent, NO_SLOT);
         };
-        let cap = if echo.is_some() { BODY_CAP } else { 0 };
+        let cap = match echo {
+            None | Some(EchoFormat::Header(_)) => 0,
+            Some(_) => BODY_CAP,
+        };
         match self.exchanger.get(target, nth, cap, planned.timeout).await {
             Ok(answer) => Flow {
                 local: Some(answer.local),
@@ -175,7 +179,7 @@ const NO_SLOT: &str = "no slot for a connection was free in time; raise agent.ma
 
 /// What an HTTP answer means to a source probe. A client or redirect status proves that the target
 /// answers, so it is never "down"; it only tells nothing about the source address.
-fn outcome(echo: Option<EchoFormat>, answer: &Answer) -> Outcome {
+fn outcome(echo: Option<&EchoFormat>, answer: &Answer) -> Outcome {
     let status = answer.status;
     if status.is_server_error() {
         let words = status.canonical_reason().unwrap_or_default();
@@ -190,10 +194,13 @@ fn outcome(echo: Option<EchoFormat>, answer: &Answer) -> Outcome {
         return Outcome::Unreadable(format!("the answer is HTTP {} instead of an echo", status.as_u16()));
     }
     match &answer.body {
-        Ok(body) => match format.read(body) {
-            Ok(report) => Outcome::Echoed(report),
-            Err(error) => Outcome::Unreadable(error.to_string()),
-        },
+        Ok(body) => {
+            let header = |name: &str| answer.headers.get(name).and_then(|value| value.to_str().ok());
+            match format.read(&Reply { body, header: &header }) {
+                Ok(report) => Outcome::Echoed(report),
+                Err(error) => Outcome::Unreadable(error.to_string()),
+            }
+        }
         Err(why) => Outcome::Unreadable(why.clone()),
     }
 }

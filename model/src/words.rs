@@ -68,6 +68,7 @@ pub(crate) use words;
 mod tests {
     use crate::{
         alert::{AlertKind, Event, Severity},
+        echo::KnownFormat,
         flow::FailureKind,
         state::State,
         verdict::Finding,
@@ -97,6 +98,7 @@ mod tests {
         round_trip(AlertKind::ALL);
         round_trip(Severity::ALL);
         round_trip(Event::ALL);
+        round_trip(KnownFormat::ALL);
     }
 
     #[test]
