@@ -11,6 +11,7 @@
 
 pub mod address;
 pub mod alert;
+pub mod dns;
 pub mod echo;
 pub mod egress;
 pub mod flow;

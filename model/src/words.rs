@@ -68,6 +68,7 @@ pub(crate) use words;
 mod tests {
     use crate::{
         alert::{AlertKind, Event, Severity},
+        dns::RecordKind,
         echo::KnownFormat,
         flow::FailureKind,
         state::State,
@@ -99,6 +100,7 @@ mod tests {
         round_trip(Severity::ALL);
         round_trip(Event::ALL);
         round_trip(KnownFormat::ALL);
+        round_trip(RecordKind::ALL);
     }
 
     #[test]
