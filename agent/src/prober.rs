@@ -203,15 +203,17 @@ impl Prober {
         match &method.exchange {
             Exchange::Http(exchange) => {
                 let wire = self.open(method, exchange.tls.as_ref(), progress).await?;
-                let ask = Ask::of(exchange, method.echo.is_some(), canary);
+                let ask = Ask::of(exchange, method.echo.as_ref(), canary);
                 let answer = http::exchange(wire, &ask, progress).await?;
-                Ok(http::outcome(&exchange.expect, method.echo, &answer))
+                Ok(http::outcome(&exchange.expect, method.echo.as_ref(), &answer))
             }
             Exchange::Tcp(exchange) => {
                 let wire = self.open(method, exchange.tls.as_ref(), progress).await?;
-                tcp::exchange(wire, exchange, method.echo, deadline, progress).await
+                tcp::exchange(wire, exchange, method.echo.as_ref(), deadline, progress).await
             }
-            Exchange::Udp(exchange) => udp::exchange(&method.bind, exchange, method.echo, progress).await,
+            Exchange::Udp(exchange) => {
+                udp::exchange(&method.bind, exchange, method.echo.as_ref(), progress).await
+            }
         }
     }
 

@@ -24,14 +24,14 @@ use super::{
 pub(super) async fn exchange(
     bind: &Bind,
     exchange: &UdpExchange,
-    echo: Option<EchoFormat>,
+    echo: Option<&EchoFormat>,
     progress: &mut Progress,
 ) -> Result<Outcome, Failure> {
     let answer = ask(bind, &exchange.send, exchange.retransmit_after, progress, |_| true).await?;
     let body = Body { bytes: answer, cut_off: false };
     Ok(match body.unexpected(exchange.expect.as_ref()) {
         Some(failure) => Outcome::Failed(failure),
-        None => body.outcome(echo),
+        None => body.outcome(echo, &|_| None),
     })
 }
 
