@@ -79,7 +79,8 @@ pub fn source(probe: &Probe, sight: &Sight, scene: &Scene<'_>) -> Verdict {
                         count(&mut seen, report.address, Some(book));
                     }
                     Comparison::NoBaseline => {
-                        keep_least(&mut tally.inconclusive, NO_BASELINE);
+                        let why = egress.why_unknown(flow.local).unwrap_or(NO_BASELINE);
+                        keep_least(&mut tally.inconclusive, why);
                     }
                 }
             }
