@@ -13,7 +13,6 @@ use std::{
 use chrono::{DateTime, TimeDelta, Utc};
 use vipwatch_model::{
     address::AddressBook,
-    echo::EchoFormat,
     egress::Egress,
     judge::{self, NodeSight, Scene},
     observation::Observation,
@@ -24,7 +23,7 @@ use vipwatch_model::{
 
 use crate::{
     config::{self, Config, Protocol, Receiver, Service, Timing},
-    prober::{Host, HttpTarget},
+    prober::{Exchange, FlowMethod, Host, HttpExchange, HttpPoll, Method, Tls},
     schedule::Schedule,
 };
 
@@ -33,23 +32,6 @@ const AWAY: TimeDelta = TimeDelta::minutes(10);
 
 /// What the database takes per flow, its share of the round included: measured by `make bench`.
 const BYTES_PER_FLOW: f64 = 136.0;
-
-/// How a probe is carried out.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Method {
-    /// HTTP flows; with `echo`, their answers tell the source address.
-    Source {
-        /// Where to.
-        target: HttpTarget,
-        /// How to read the answer; `None` for reachability only.
-        echo: Option<EchoFormat>,
-    },
-    /// One poll of a health check node port.
-    NodeHealth {
-        /// Where to.
-        target: HttpTarget,
-    },
-}
 
 /// A probe with everything that it takes to run it.
 #[derive(Debug, Clone, PartialEq)]
@@ -182,19 +164,15 @@ impl Plan {
         for vip in &service.vips {
             let address = SocketAddr::new(*vip, service.port);
             let tls = service.protocol == Protocol::Https;
-            let target = HttpTarget {
-                tls,
-                host: Host::Address(*vip),
-                port: service.port,
-                server_name: service.host.as_deref().map_or_else(|| vip.to_string(), without_port),
-                authority: service
-                    .host
-                    .clone()
-                    .unwrap_or_else(|| authority(&vip.to_string(), service.port, tls)),
-                path: service.echo.as_ref().map_or_else(|| "/".to_owned(), |echo| echo.path.clone()),
-            };
-            let echo = service.echo.as_ref().map(|echo| echo.format);
-            let expectation = match (echo, policy) {
+            let authority =
+                service.host.clone().unwrap_or_else(|| authority(&vip.to_string(), service.port, tls));
+            let mut exchange =
+                HttpExchange::get(authority, service.echo.as_ref().map_or("/", |echo| &echo.path));
+            exchange.tls =
+                tls.then(|| Tls::new(service.host.as_deref().map_or_else(|| vip.to_string(), without_port)));
+            let mut method = FlowMethod::new(Host::Address(*vip), service.port, Exchange::Http(exchange));
+            method.echo = service.echo.as_ref().map(|echo| echo.format);
+            let expectation = match (method.echo, policy) {
                 (None, _) => Expectation::Answer,
                 (Some(_), TrafficPolicy::Local) => Expectation::Preserved,
                 (Some(_), TrafficPolicy::Cluster) => Expectation::Any,
@@ -202,26 +180,18 @@ impl Plan {
             let probe_name = ProbeName::of_vip(&name, *vip);
             planned.vips.push(probe_name.clone());
             let subject = Subject::Vip { service: name.clone(), policy, address };
-            let method = Method::Source { target, echo };
+            let method = Method::Flows(Box::new(method));
             self.add(probe_name, subject, expectation, method, &service.timing, &service.labels);
         }
         for node in &config.cluster.nodes {
             let (Some(port), Some(address)) = (service.health_check_node_port, node.addresses.first()) else {
                 continue;
             };
-            let target = HttpTarget {
-                tls: false,
-                host: Host::Address(*address),
-                port,
-                server_name: address.to_string(),
-                authority: authority(&address.to_string(), port, false),
-                path: "/healthz".to_owned(),
-            };
             let probe_name = ProbeName::of_node(&name, &node.name);
             planned.nodes.push(probe_name.clone());
             let address = SocketAddr::new(*address, port);
             let subject = Subject::Node { service: name.clone(), node: node.name.clone(), address };
-            let method = Method::NodeHealth { target };
+            let method = Method::NodeHealth(HttpPoll::healthz(address));
             self.add(probe_name, subject, Expectation::Answer, method, &service.timing, &service.labels);
         }
         self.services.push(planned);
@@ -237,21 +207,18 @@ impl Plan {
         if let Some(query) = probe.url.query() {
             path = format!("{path}?{query}");
         }
-        let target = HttpTarget {
-            tls,
-            host: bare.parse::<IpAddr>().map_or_else(|_| Host::Name(host.to_owned()), Host::Address),
-            port,
-            server_name: bare.to_owned(),
-            authority: authority(bare, port, tls),
-            path,
-        };
+        let mut exchange = HttpExchange::get(authority(bare, port, tls), path);
+        exchange.tls = tls.then(|| Tls::new(bare));
+        let to = bare.parse::<IpAddr>().map_or_else(|_| Host::Name(host.to_owned()), Host::Address);
+        let mut method = FlowMethod::new(to, port, Exchange::Http(exchange));
+        method.echo = probe.echo;
         // A query may hold a token, and the URL is shown everywhere.
         let mut shown = probe.url.clone();
         shown.set_query(None);
         shown.set_fragment(None);
         let subject = Subject::Endpoint { url: shown.to_string() };
         self.endpoints.push(name.clone());
-        let method = Method::Source { target, echo: probe.echo };
+        let method = Method::Flows(Box::new(method));
         self.add(name, subject, probe.expectation.clone(), method, &probe.timing, &BTreeMap::new());
     }
 

@@ -3,31 +3,49 @@
 //! A failed probe is an observation like any other. Nothing here judges, stores or alerts.
 
 mod blame;
-mod exchange;
+mod connection;
+mod flow;
+mod http;
+mod method;
+mod proxy_header;
 mod resolve;
 mod route;
+mod socket;
+mod tls;
+mod trust;
+mod verifier;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    net::{IpAddr, SocketAddr},
+    time::Duration,
+};
 
-use futures_util::future::join_all;
+use futures_util::future::{OptionFuture, join_all};
 use tokio::{
     sync::{Semaphore, SemaphorePermit},
     time::{Instant, timeout},
 };
 use vipwatch_model::{
-    echo::EchoFormat,
     flow::{Failure, FailureKind, Flow, Outcome},
     node_health::{HealthAnswer, NodeHealth},
-    observation::Observation,
+    observation::{Lookup, Observation, Sight},
 };
 
-use exchange::{Answer, Exchanger, Failed};
-pub use exchange::{Host, HttpTarget};
+use flow::{Ended, Progress, micros, within};
+use http::{Answer, Ask};
+pub use method::{
+    Bind, Exchange, FlowMethod, Host, HttpExchange, HttpExpectation, HttpPoll, Method, Pattern, ProxyVersion,
+    Tls,
+};
+pub use trust::{Authorities, Identity, Roots, Unusable};
 
-use crate::plan::{Method, Planned};
+use crate::plan::Planned;
 
-/// The most of a body that is read: 64 KiB.
+/// The most of an answer that is read: 64 KiB.
 pub const BODY_CAP: usize = 64 * 1024;
+
+/// The most addresses of one name that are probed in a round.
+const ADDRESS_CAP: usize = 32;
 
 /// The header in which kube-proxy tells the endpoint weight (Kubernetes 1.28 and later).
 const WEIGHT_HEADER: &str = "x-load-balancing-endpoint-weight";
@@ -36,8 +54,8 @@ const WEIGHT_HEADER: &str = "x-load-balancing-endpoint-weight";
 #[must_use]
 pub fn not_made(method: &Method, why: &str) -> Observation {
     match method {
-        Method::Source { .. } => Observation::Flows(vec![Flow::failed(None, FailureKind::Agent, why)].into()),
-        Method::NodeHealth { .. } => {
+        Method::Flows(_) => Observation::Flows(vec![Flow::failed(None, FailureKind::Agent, why)].into()),
+        Method::NodeHealth(_) => {
             let answer = HealthAnswer::failed(FailureKind::Agent, why);
             Observation::NodeHealth(NodeHealth { answer, took_us: 0 })
         }
@@ -46,8 +64,8 @@ pub fn not_made(method: &Method, why: &str) -> Observation {
 
 /// Carries out rounds. One for the whole agent: it holds the cap on concurrent flows.
 pub struct Prober {
-    slots: Arc<Semaphore>,
-    exchanger: Exchanger,
+    slots: Semaphore,
+    handshakes: tls::Handshakes,
     routes: route::Routes,
 }
 
@@ -56,8 +74,8 @@ impl Prober {
     #[must_use]
     pub fn new(max_flows: usize) -> Self {
         Self {
-            slots: Arc::new(Semaphore::new(max_flows)),
-            exchanger: Exchanger::new(),
+            slots: Semaphore::new(max_flows),
+            handshakes: tls::Handshakes::new(),
             routes: route::Routes::default(),
         }
     }
@@ -65,67 +83,154 @@ impl Prober {
     /// Runs one round. Always ends before the probe's next round is due.
     pub async fn observe(&self, planned: &Planned) -> Observation {
         match &planned.method {
-            Method::Source { target, echo } => {
-                let flows = (0..planned.flows).map(|nth| self.source_flow(planned, target, *echo, nth));
-                let mut flows = join_all(flows).await;
-                self.blame_ourselves(&mut flows).await;
-                Observation::Flows(flows.into())
-            }
-            Method::NodeHealth { target } => {
+            Method::Flows(method) => Observation::Flows(self.flows(planned, method).await),
+            Method::NodeHealth(poll) => {
                 let started = Instant::now();
-                let mut answer = self.poll(planned, target).await;
-                if let HealthAnswer::Failed(failure) = &mut answer
-                    && let Some(address) = target.address()
-                    && let Some(ours) = self.routes.failure_of_ours(failure.kind, address.ip()).await
-                {
-                    *failure = ours;
-                }
+                let answer = match self.poll(planned, poll).await {
+                    Ok(answer) => {
+                        let weight =
+                            answer.headers.get(WEIGHT_HEADER).and_then(|weight| weight.to_str().ok());
+                        HealthAnswer::read(answer.status.as_u16(), weight, &answer.body)
+                    }
+                    Err(failure) if failure.kind == FailureKind::Protocol => {
+                        HealthAnswer::Unreadable(failure.detail)
+                    }
+                    Err(failure) => HealthAnswer::Failed(failure),
+                };
                 Observation::NodeHealth(NodeHealth { answer, took_us: micros(started.elapsed()) })
             }
         }
     }
 
-    async fn source_flow(
-        &self,
-        planned: &Planned,
-        target: &HttpTarget,
-        echo: Option<EchoFormat>,
-        nth: u32,
-    ) -> Flow {
-        let Some(_slot) = self.slot(planned).await else {
-            return Flow::failed(target.address(), FailureKind::Agent, NO_SLOT);
-        };
-        let cap = if echo.is_some() { BODY_CAP } else { 0 };
-        match self.exchanger.get(target, nth, cap, planned.timeout).await {
-            Ok(answer) => Flow {
-                local: Some(answer.local),
-                remote: Some(answer.remote),
-                phases: answer.phases,
-                retransmits: 0,
-                outcome: outcome(echo, &answer),
-            },
-            Err(Failed { local, remote, phases, failure }) => {
-                Flow { local, remote, phases, retransmits: 0, outcome: Outcome::Failed(failure) }
+    /// The flows of a round. A name is looked up once for all of them; since each of them would have had to, each
+    /// counts the time. It gets as many flows as it has addresses, at least.
+    async fn flows(&self, planned: &Planned, method: &FlowMethod) -> Sight {
+        let beside = OptionFuture::from(
+            method
+                .dns_name
+                .as_ref()
+                .map(|name| within(planned.timeout, resolve::addresses(name, &method.name_servers))),
+        );
+        let (mut sight, beside) = tokio::join!(self.flows_to_host(planned, method), beside);
+        if let (Some(name), Some(Ok(addresses))) = (&method.dns_name, beside) {
+            sight.lookup = Some(Lookup { name: name.clone(), addresses });
+        }
+        sight
+    }
+
+    async fn flows_to_host(&self, planned: &Planned, method: &FlowMethod) -> Sight {
+        match &method.host {
+            Host::Address(address) => self.flows_to(planned, method, &[*address], None).await,
+            Host::Name(name) => {
+                let started = Instant::now();
+                match self.look_up(name, method, planned.timeout).await {
+                    Ok(addresses) => {
+                        let took = started.elapsed();
+                        let mut sight = self.flows_to(planned, method, &addresses, Some(took)).await;
+                        sight.lookup = Some(Lookup { name: name.clone(), addresses });
+                        sight
+                    }
+                    Err(failure) => {
+                        let flow = Flow::failed(None, failure.kind, failure.detail);
+                        vec![flow; planned.flows as usize].into()
+                    }
+                }
             }
         }
     }
 
-    async fn poll(&self, planned: &Planned, target: &HttpTarget) -> HealthAnswer {
-        let Some(_slot) = self.slot(planned).await else {
-            return HealthAnswer::failed(FailureKind::Agent, NO_SLOT);
+    /// The addresses of a target's name.
+    async fn look_up(
+        &self,
+        name: &str,
+        method: &FlowMethod,
+        limit: Duration,
+    ) -> Result<Vec<IpAddr>, Failure> {
+        let found = timeout(limit, resolve::addresses(name, &method.name_servers)).await;
+        found.unwrap_or_else(|_| Err(resolve::silent(&method.name_servers)))
+    }
+
+    async fn flows_to(
+        &self,
+        planned: &Planned,
+        method: &FlowMethod,
+        addresses: &[IpAddr],
+        resolved_in: Option<Duration>,
+    ) -> Sight {
+        let addresses = &addresses[..addresses.len().min(ADDRESS_CAP)];
+        let flows = addresses.len().max(planned.flows as usize);
+        let limit = planned.timeout.saturating_sub(resolved_in.unwrap_or_default());
+        let made = |(address, canary): (&IpAddr, bool)| {
+            let mut progress = Progress::towards(SocketAddr::new(*address, method.port));
+            progress.phases.resolve_us = resolved_in.map(micros);
+            self.flow(planned, method, progress, limit, canary)
         };
-        match self.exchanger.get(target, 0, BODY_CAP, planned.timeout).await {
-            Ok(answer) => {
-                let weight = answer.headers.get(WEIGHT_HEADER).and_then(|weight| weight.to_str().ok());
-                match &answer.body {
-                    Ok(body) => HealthAnswer::read(answer.status.as_u16(), weight, body),
-                    Err(why) => HealthAnswer::Unreadable(why.clone()),
-                }
+        let measuring = addresses.iter().cycle().take(flows).map(|address| (address, false));
+        let canary = addresses.iter().take(usize::from(method.canary)).map(|address| (address, true));
+        let ended = join_all(measuring.chain(canary).map(made)).await;
+        let mut sight = Sight::default();
+        for Ended { flow, certificate } in ended {
+            sight.flows.push(flow);
+            sight.certificate = sight.certificate.or(certificate);
+        }
+        self.blame_ourselves(&mut sight.flows).await;
+        sight.canary = sight.flows.pop_if(|_| method.canary);
+        sight
+    }
+
+    async fn flow(
+        &self,
+        planned: &Planned,
+        method: &FlowMethod,
+        mut progress: Progress,
+        limit: Duration,
+        canary: bool,
+    ) -> Ended {
+        let Some(_slot) = self.slot(planned).await else {
+            return progress.ended(Err(Failure::new(FailureKind::Agent, NO_SLOT)));
+        };
+        let outcome = within(limit, self.attempt(method, canary, &mut progress)).await;
+        progress.ended(outcome)
+    }
+
+    async fn attempt(
+        &self,
+        method: &FlowMethod,
+        canary: bool,
+        progress: &mut Progress,
+    ) -> Result<Outcome, Failure> {
+        progress.begin();
+        match &method.exchange {
+            Exchange::Http(exchange) => {
+                let tls = exchange.tls.as_ref().map(|tls| (tls, &self.handshakes));
+                let wire = connection::open(&method.bind, method.proxy_header, tls, progress).await?;
+                let ask = Ask::of(exchange, method.echo.is_some(), canary);
+                let answer = http::exchange(wire, &ask, progress).await?;
+                Ok(http::outcome(&exchange.expect, method.echo, &answer))
             }
-            Err(failed) if failed.failure.kind == FailureKind::Protocol => {
-                HealthAnswer::Unreadable(failed.failure.detail)
+        }
+    }
+
+    async fn poll(&self, planned: &Planned, poll: &HttpPoll) -> Result<Answer, Failure> {
+        let Some(_slot) = self.slot(planned).await else {
+            return Err(Failure::new(FailureKind::Agent, NO_SLOT));
+        };
+        let mut progress = Progress::towards(poll.address);
+        let authority = poll.address.to_string();
+        let answer = within(planned.timeout, async {
+            let wire = connection::open(&poll.bind, None, None, &mut progress).await?;
+            http::exchange(wire, &Ask::poll(poll, &authority), &mut progress).await
+        });
+        match answer.await {
+            Ok(answer) if answer.cut_off => Err(Failure::new(
+                FailureKind::Protocol,
+                format!("the answer is longer than {BODY_CAP} bytes"),
+            )),
+            Ok(answer) => Ok(answer),
+            Err(failure) => {
+                let ours = self.routes.failure_of_ours(failure.kind, poll.address.ip()).await;
+                Err(ours.unwrap_or(failure))
             }
-            Err(failed) => HealthAnswer::Failed(failed.failure),
         }
     }
 
@@ -138,7 +243,7 @@ impl Prober {
 
     /// Asks, once per address, whether failures have their cause on this host.
     async fn blame_ourselves(&self, flows: &mut [Flow]) {
-        let mut asked: Option<(std::net::IpAddr, FailureKind, Option<Failure>)> = None;
+        let mut asked: Option<(IpAddr, FailureKind, Option<Failure>)> = None;
         for flow in flows {
             let (Some(remote), Outcome::Failed(failure)) = (flow.remote, &mut flow.outcome) else { continue };
             let key = (remote.ip(), failure.kind);
@@ -153,41 +258,3 @@ impl Prober {
 }
 
 const NO_SLOT: &str = "no slot for a connection was free in time; raise agent.max_flows or probe less often";
-
-/// What an HTTP answer means to a source probe. A client or redirect status proves that the target
-/// answers, so it is never "down"; it only tells nothing about the source address.
-fn outcome(echo: Option<EchoFormat>, answer: &Answer) -> Outcome {
-    let status = answer.status;
-    if status.is_server_error() {
-        let words = status.canonical_reason().unwrap_or_default();
-        let failure = Failure::new(
-            FailureKind::Status,
-            format!("HTTP {} {words}", status.as_u16()).trim_end().to_owned(),
-        );
-        return Outcome::Failed(failure);
-    }
-    let Some(format) = echo else { return Outcome::Answered };
-    if !status.is_success() {
-        return Outcome::Unreadable(format!("the answer is HTTP {} instead of an echo", status.as_u16()));
-    }
-    match &answer.body {
-        Ok(body) => match format.read(body) {
-            Ok(report) => Outcome::Echoed(report),
-            Err(error) => Outcome::Unreadable(error.to_string()),
-        },
-        Err(why) => Outcome::Unreadable(why.clone()),
-    }
-}
-
-/// A duration in whole microseconds, as far as 32 bits reach (71 minutes).
-fn micros(duration: Duration) -> u32 {
-    u32::try_from(duration.as_micros()).unwrap_or(u32::MAX)
-}
-
-/// The time since `*mark` in microseconds; moves the mark to now.
-fn lap(mark: &mut Instant) -> u32 {
-    let now = Instant::now();
-    let took = micros(now - *mark);
-    *mark = now;
-    took
-}

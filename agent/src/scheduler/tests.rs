@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
+    net::SocketAddr,
     sync::atomic::{AtomicU32, Ordering},
 };
 
@@ -16,8 +17,7 @@ use vipwatch_model::{
 
 use super::*;
 use crate::{
-    plan::Method,
-    prober::{Host, HttpTarget},
+    prober::{Exchange, FlowMethod, Host, HttpExchange, HttpPoll, Method},
     schedule::Schedule,
 };
 
@@ -31,15 +31,15 @@ struct Played {
 
 impl Observe for Played {
     async fn observe(&self, planned: &Planned) -> Observation {
-        let Method::NodeHealth { target } = &planned.method else { panic!("only node health is played") };
-        if target.port == 1 {
+        let Method::NodeHealth(poll) = &planned.method else { panic!("only node health is played") };
+        if poll.address.port() == 1 {
             let nth = self.of_port_1.fetch_add(1, Ordering::SeqCst);
             assert!(nth.is_multiple_of(2), "a fault in the middle of a round");
         }
         let running = self.running.fetch_add(1, Ordering::SeqCst) + 1;
         self.most.fetch_max(running, Ordering::SeqCst);
         let _running = Running(&self.running);
-        tokio::time::sleep(Duration::from_millis(target.port.into())).await;
+        tokio::time::sleep(Duration::from_millis(poll.address.port().into())).await;
         Observation::Flows(Sight::default())
     }
 }
@@ -54,14 +54,7 @@ impl Drop for Running<'_> {
 }
 
 fn planned(name: &str, every: Duration, takes_ms: u16) -> Arc<Planned> {
-    let target = HttpTarget {
-        tls: false,
-        host: Host::Name("played".into()),
-        port: takes_ms,
-        server_name: String::new(),
-        authority: String::new(),
-        path: String::new(),
-    };
+    let address = SocketAddr::from(([192, 0, 2, 11], takes_ms));
     Arc::new(Planned {
         probe: Probe {
             name: ProbeName::new(name),
@@ -75,7 +68,7 @@ fn planned(name: &str, every: Duration, takes_ms: u16) -> Arc<Planned> {
             },
             labels: BTreeMap::new(),
         },
-        method: Method::NodeHealth { target },
+        method: Method::NodeHealth(HttpPoll::healthz(address)),
         schedule: Schedule::Every(every),
         gap: every,
         timeout: every / 2,
@@ -228,15 +221,9 @@ async fn a_new_plan_leaves_unchanged_probes_alone_and_changed_ones_do_not_overla
 
 #[test]
 fn a_round_that_was_not_made_blames_the_agent() {
-    let Observation::Flows(sight) = prober::not_made(
-        &Method::Source {
-            target: match &planned("a", SECOND, 1).method {
-                Method::NodeHealth { target } | Method::Source { target, .. } => target.clone(),
-            },
-            echo: None,
-        },
-        "why",
-    ) else {
+    let exchange = Exchange::Http(HttpExchange::get("played", "/"));
+    let flows = FlowMethod::new(Host::Name("played".into()), 80, exchange);
+    let Observation::Flows(sight) = prober::not_made(&Method::Flows(Box::new(flows)), "why") else {
         panic!("a source probe has flows")
     };
     assert!(matches!(&sight.flows[0].outcome, Outcome::Failed(failure) if failure.kind.is_ours()));

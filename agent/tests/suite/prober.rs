@@ -9,8 +9,8 @@ use tokio::{
     time::Instant,
 };
 use vipwatch::{
-    plan::{Method, Planned},
-    prober::{Host, HttpTarget, Prober},
+    plan::Planned,
+    prober::{Exchange, FlowMethod, Host, HttpExchange, HttpPoll, Method, Prober},
     schedule::Schedule,
 };
 use vipwatch_model::{
@@ -24,15 +24,11 @@ use vipwatch_model::{
 
 const TIMEOUT: Duration = Duration::from_millis(400);
 
-fn target(address: SocketAddr) -> HttpTarget {
-    HttpTarget {
-        tls: false,
-        host: Host::Address(address.ip()),
-        port: address.port(),
-        server_name: address.ip().to_string(),
-        authority: address.to_string(),
-        path: "/".into(),
-    }
+fn method(address: SocketAddr, echo: Option<EchoFormat>) -> Method {
+    let exchange = Exchange::Http(HttpExchange::get(address.to_string(), "/"));
+    let mut method = FlowMethod::new(Host::Address(address.ip()), address.port(), exchange);
+    method.echo = echo;
+    Method::Flows(Box::new(method))
 }
 
 fn planned(method: Method, flows: u32) -> Planned {
@@ -105,8 +101,7 @@ async fn read_head(stream: &mut TcpStream) -> String {
 }
 
 async fn flows(address: SocketAddr, echo: Option<EchoFormat>, n: u32) -> Vec<Flow> {
-    let method = Method::Source { target: target(address), echo };
-    match Prober::new(64).observe(&planned(method, n)).await {
+    match Prober::new(64).observe(&planned(method(address, echo), n)).await {
         Observation::Flows(sight) => sight.flows,
         other => panic!("a source probe gave {other:?}"),
     }
@@ -267,7 +262,7 @@ async fn too_many_flows_wait_and_are_not_the_targets_fault() {
         drop(stream);
     })
     .await;
-    let method = Method::Source { target: target(silent.address), echo: None };
+    let method = method(silent.address, None);
     let started = Instant::now();
     let Observation::Flows(Sight { flows, .. }) = Prober::new(1).observe(&planned(method, 6)).await else {
         panic!()
@@ -282,7 +277,7 @@ async fn too_many_flows_wait_and_are_not_the_targets_fault() {
 async fn node_health_keeps_its_answers_apart() {
     async fn poll(reply: &str) -> HealthAnswer {
         let server = Server::saying(reply).await;
-        let method = Method::NodeHealth { target: target(server.address) };
+        let method = Method::NodeHealth(HttpPoll::healthz(server.address));
         match Prober::new(4).observe(&planned(method, 1)).await {
             Observation::NodeHealth(health) => health.answer,
             other => panic!("a node-health probe gave {other:?}"),
