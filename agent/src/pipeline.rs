@@ -29,6 +29,7 @@ pub use watched::{Last, Tick, Watched};
 
 use crate::{
     clock::Clock,
+    egress::Baseline,
     heartbeat::Heartbeat,
     outbox::Statuses,
     plan::Plan,
@@ -72,6 +73,8 @@ pub struct Parts {
     pub origin: String,
     /// What the operator has to know of the configuration that the agent starts with.
     pub notices: Vec<String>,
+    /// What is known of the agent's own source address, for the page; each round brings its own baseline.
+    pub baseline: Baseline,
     /// How the receivers are doing.
     pub receivers: Statuses,
     /// Shows that the pipeline is alive.
@@ -258,7 +261,7 @@ impl Pipeline {
     }
 
     fn take(&mut self, round: Round) {
-        let Round { planned, at, lateness, missed, observation } = round;
+        let Round { planned, at, lateness, missed, observation, egress } = round;
         let Some(watched) = self.watched.get_mut(&planned.probe.name) else { return };
         if !Arc::ptr_eq(&watched.planned, &planned) && watched.planned != planned {
             return; // A round that began before the probe was changed.
@@ -271,7 +274,7 @@ impl Pipeline {
                 }
             }
         }
-        let verdict = self.plan.judge(probe, &observation, &[], at);
+        let verdict = self.plan.judge(&egress, probe, &observation, &[], at);
         self.counters.count(observation.flows(), lateness, missed);
         let latency_us = watched::latency_us(&observation);
         let transition = watched.machine.step(verdict.state, at, probe.thresholds);

@@ -11,7 +11,7 @@ use super::ConfigFile;
 use crate::{
     app,
     clock::Clock,
-    exit,
+    egress, exit,
     plan::{Plan, Planned},
     prober::Prober,
 };
@@ -33,7 +33,7 @@ impl Probe {
             Ok(config) => config,
             Err(code) => return code.into(),
         };
-        let plan = Plan::new(&config);
+        let plan = Arc::new(Plan::new(&config));
         let wanted = |probe: &ModelProbe, name: &str| {
             probe.name.as_str() == name
                 || probe.subject.service() == Some(name)
@@ -57,13 +57,16 @@ impl Probe {
             })
             .collect();
         let prober = Prober::new(config.agent.max_flows);
+        let clock = Clock::system();
+        let known = egress::learn_once(Arc::clone(&plan), &prober, &clock).await;
         let rounds = join_all(chosen.iter().map(|planned| prober.observe(planned))).await;
-        let now = Clock::system().now();
+        let now = clock.now();
         let verdicts: Vec<(&Planned, Verdict)> = chosen
             .iter()
             .zip(rounds)
             .map(|(planned, observation)| {
-                (planned.as_ref(), plan.judge(&planned.probe, &observation, &[], now))
+                let egress = known.for_only_round(&planned.probe, &observation);
+                (planned.as_ref(), plan.judge(&egress, &planned.probe, &observation, &[], now))
             })
             .collect();
         super::print(&if self.json { json(&verdicts) } else { table(&verdicts) });

@@ -8,10 +8,12 @@ mod cli;
 mod cluster;
 mod config;
 mod crash;
+mod egress;
 mod lifecycle;
 #[cfg(feature = "namespace-tests")]
 mod namespaces;
 mod outbox;
+mod outsider;
 mod prober;
 mod store;
 mod tls;

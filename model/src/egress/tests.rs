@@ -44,15 +44,10 @@ fn each_uplink_has_its_own_egress() {
         learnt: vec![learnt("10.0.0.2", "198.51.100.7"), learnt("10.1.0.2", "203.0.113.7")],
         ..Egress::default()
     };
-    let over =
-        |local: &str, seen: &str| egress.compare(Some(local.parse().unwrap()), seen.parse().unwrap());
+    let over = |local: &str, seen: &str| egress.compare(Some(local.parse().unwrap()), seen.parse().unwrap());
     assert_eq!(over("10.0.0.2:1", "198.51.100.7"), Comparison::Same);
     assert_eq!(over("10.0.0.2:1", "203.0.113.7"), Comparison::Different, "that is the other uplink's");
-    assert_eq!(
-        over("10.2.0.2:1", "203.0.113.7"),
-        Comparison::Same,
-        "nothing was learnt for this one alone"
-    );
+    assert_eq!(over("10.2.0.2:1", "203.0.113.7"), Comparison::Same, "nothing was learnt for this one alone");
     assert_eq!(over("[2001:db8::9]:1", "2001:db8::9"), Comparison::NoBaseline);
 }
 
@@ -84,10 +79,7 @@ fn flow(peer: &str, forwarded: &[&str]) -> Flow {
         remote: None,
         phases: Phases::default(),
         retransmits: 0,
-        outcome: Outcome::Echoed(SourceReport {
-            forwarded,
-            ..SourceReport::of(peer.parse().unwrap(), None)
-        }),
+        outcome: Outcome::Echoed(SourceReport { forwarded, ..SourceReport::of(peer.parse().unwrap(), None) }),
     }
 }
 
@@ -112,14 +104,17 @@ fn a_stranger_is_neither_ours_nor_the_clusters() {
         assert_eq!(strangers(&egress, flow(peer, forwarded)), expected, "{peer} {forwarded:?}");
     }
     let nobody = Egress::default();
-    assert_eq!(strangers(&nobody, flow("203.0.113.9", &[])), [""; 0], "without a baseline nothing is strange");
+    assert_eq!(
+        strangers(&nobody, flow("203.0.113.9", &[])),
+        [""; 0],
+        "without a baseline nothing is strange"
+    );
 }
 
 #[test]
 fn a_doubt_takes_away_the_baseline_of_what_is_doubtful_alone() {
     let egress = Egress { learnt: vec![learnt("10.0.0.2", "198.51.100.7")], ..Egress::default() };
-    let stranger =
-        Stranger { local: "10.0.0.2".parse().unwrap(), address: "203.0.113.9".parse().unwrap() };
+    let stranger = Stranger { local: "10.0.0.2".parse().unwrap(), address: "203.0.113.9".parse().unwrap() };
     let egress = egress.doubting([(stranger, "stun does not answer".to_owned())]);
     let local = Some("10.0.0.2:40000".parse().unwrap());
     let compare = |seen: &str| egress.compare(local, seen.parse().unwrap());
