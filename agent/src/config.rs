@@ -24,6 +24,7 @@ mod reader;
 mod receiver;
 mod render;
 mod secret;
+mod server;
 mod service;
 mod table;
 mod timing;
@@ -37,15 +38,16 @@ use std::{
 
 use thiserror::Error;
 use toml::de::DeTable;
-use vipwatch_model::egress::Egress;
 
 pub use self::{
     agent::Agent,
     cluster::Cluster,
+    egress::{Asked, DnsRecord, Egress, EgressSource},
     fault::{Fault, Faults, Related},
     probe::Probe,
     receiver::Receiver,
     secret::Secret,
+    server::Server,
     service::{Echo, Protocol, Service, ServiceName},
     timing::Timing,
 };

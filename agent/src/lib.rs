@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! config → plan → scheduler → prober → pipeline → store → outbox → receivers
-//!                                         └────→ status → web
+//!             └→ egress ─┘               └────→ status → web
 //! ```
 //!
 //! [`app`] puts these together; `ARCHITECTURE.md` walks through them.
@@ -11,6 +11,7 @@ pub mod app;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod egress;
 pub mod exit;
 pub mod heartbeat;
 pub mod lifecycle;

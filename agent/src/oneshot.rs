@@ -1,10 +1,11 @@
 //! One round of each of several probes, now, judged together: what the nodes say goes into the verdict on the VIPs.
 
 use futures_util::future::join_all;
-use vipwatch_model::{judge::NodeSight, observation::Observation, verdict::Verdict};
+use vipwatch_model::{egress::Egress, judge::NodeSight, observation::Observation, verdict::Verdict};
 
 use crate::{
     clock::Clock,
+    egress::Known,
     plan::{Plan, Planned},
     prober::Prober,
 };
@@ -20,9 +21,10 @@ pub struct Finished<'a> {
     pub verdict: Verdict,
 }
 
-/// Runs a round of each of `chosen` at once; gives them back in their order.
+/// Runs a round of each of `chosen` at once, next to what is `known` of the egress; gives them back in their order.
 pub async fn rounds<'a>(
     plan: &Plan,
+    known: &Known,
     chosen: &[&'a Planned],
     prober: &Prober,
     clock: &Clock,
@@ -34,7 +36,7 @@ pub async fn rounds<'a>(
     let nodes: Vec<(&Planned, Verdict)> = seen
         .iter()
         .filter(|(_, observation)| matches!(observation, Observation::NodeHealth(_)))
-        .map(|(planned, observation)| (*planned, plan.judge(&planned.probe, observation, &[], at)))
+        .map(|(planned, observation)| (*planned, plan.judge(&Egress::default(), &planned.probe, observation, &[], at)))
         .collect();
     let finished = seen.into_iter().map(|(planned, observation)| {
         let service = planned.probe.subject.service();
@@ -48,7 +50,8 @@ pub async fn rounds<'a>(
                 finding: Some(verdict.finding),
             })
             .collect();
-        let verdict = plan.judge(&planned.probe, &observation, &sights, at);
+        let egress = known.for_only_round(&planned.probe, &observation);
+        let verdict = plan.judge(&egress, &planned.probe, &observation, &sights, at);
         Finished { planned, observation, verdict }
     });
     finished.collect()

@@ -30,6 +30,7 @@ pub use watched::{Last, Tick, Watched};
 
 use crate::{
     clock::Clock,
+    egress::Baseline,
     heartbeat::Heartbeat,
     outbox::Statuses,
     plan::Plan,
@@ -73,6 +74,8 @@ pub struct Parts {
     pub origin: String,
     /// What the operator has to know of the configuration that the agent starts with.
     pub notices: Vec<String>,
+    /// What is known of the agent's own source address, for the page; each round brings its own baseline.
+    pub baseline: Baseline,
     /// How the receivers are doing.
     pub receivers: Statuses,
     /// Shows that the pipeline is alive.
@@ -259,7 +262,7 @@ impl Pipeline {
     }
 
     fn take(&mut self, round: Round) {
-        let Round { planned, at, lateness, missed, observation } = round;
+        let Round { planned, at, lateness, missed, observation, egress } = round;
         let Some(watched) = self.watched.get(&planned.probe.name) else { return };
         if !Arc::ptr_eq(&watched.planned, &planned) && watched.planned != planned {
             return; // A round that began before the probe was changed.
@@ -277,7 +280,7 @@ impl Pipeline {
                 Observation::Flows(_) => node_sights(&self.plan, &self.watched, watched, at),
                 Observation::NodeHealth(_) | Observation::ProxyHealth(_) => Vec::new(),
             };
-            self.plan.judge(probe, &observation, &nodes, at)
+            self.plan.judge(&egress, probe, &observation, &nodes, at)
         };
         let Some(watched) = self.watched.get_mut(&planned.probe.name) else { return };
         self.counters.count(observation.flows(), lateness, missed);

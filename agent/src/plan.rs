@@ -78,8 +78,8 @@ pub struct Plan {
     pub services: Vec<PlannedService>,
     /// The stand-alone probes, in the order of the configuration.
     pub endpoints: Vec<ProbeName>,
-    /// What is known of the agent's own source address.
-    pub egress: Egress,
+    /// Where the agent's own source address is known from.
+    pub egress: config::Egress,
     /// Whose address is whose.
     pub book: AddressBook,
     /// Who is told.
@@ -113,16 +113,18 @@ impl Plan {
         plan
     }
 
-    /// What an observation of `probe` at the time `at` means, next to what its service's `nodes` said last.
+    /// What an observation of `probe` at the time `at` means against the baseline `egress`, next to what its
+    /// service's `nodes` said last.
     #[must_use]
     pub fn judge(
         &self,
+        egress: &Egress,
         probe: &Probe,
         observation: &Observation,
         nodes: &[NodeSight<'_>],
         at: DateTime<Utc>,
     ) -> Verdict {
-        let scene = Scene { egress: &self.egress, book: &self.book, nodes, at };
+        let scene = Scene { egress, book: &self.book, nodes, at };
         judge::observation(probe, observation, &scene)
     }
 

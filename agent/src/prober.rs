@@ -64,6 +64,11 @@ pub fn not_made(method: &Method, why: &str) -> Observation {
     }
 }
 
+/// The addresses of `name`, as this host's name servers give them within `limit`.
+pub(crate) async fn addresses_of(name: &str, limit: Duration) -> Result<Vec<IpAddr>, Failure> {
+    timeout(limit, resolve::addresses(name, &[])).await.unwrap_or_else(|_| Err(resolve::silent(&[])))
+}
+
 /// Carries out rounds. One for the whole agent: it holds the cap on concurrent flows.
 pub struct Prober {
     slots: Semaphore,

@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     clock::Clock,
     config::{self, Agent, Config},
+    egress::Baseline,
     lifecycle, outbox, pipeline,
     plan::Plan,
 };
@@ -34,6 +35,8 @@ pub struct Reloader {
     pub started_with: Agent,
     /// Wall time.
     pub clock: Clock,
+    /// What rounds are judged against.
+    pub baseline: Baseline,
     /// The scheduler's input.
     pub scheduler: mpsc::Sender<Arc<Plan>>,
     /// The pipeline's input.
@@ -134,6 +137,8 @@ impl Reloader {
         tracing::info!(probes = plan.probes.len(), "reloaded the configuration");
         let _ = self.outbox.send(outbox::Command::Receivers(plan.receivers.clone())).await;
         let at = self.clock.now();
+        // First, so that no round of the new plan is judged against what only the old one asked for.
+        self.baseline.take_over(Arc::clone(&plan)).await;
         let _ = self.pipeline.send(pipeline::Command::Plan { plan: Arc::clone(&plan), at, notices }).await;
         let _ = self.scheduler.send(plan).await;
     }

@@ -1,9 +1,16 @@
 //! The agent's own source address as the far side ought to see it: the baseline of every comparison.
 
-use std::net::{IpAddr, SocketAddr};
+mod stranger;
+
+use std::{
+    fmt,
+    net::{IpAddr, SocketAddr},
+};
 
 use chrono::{DateTime, Utc};
 use ipnet::IpNet;
+
+pub use stranger::Stranger;
 
 use crate::address::unmapped;
 
@@ -17,8 +24,11 @@ pub struct Egress {
     pub fixed: Vec<IpNet>,
     /// Addresses that others outside saw this agent come from.
     pub learnt: Vec<Learnt>,
-    /// Why an address could not be learnt, in words; per source that failed.
-    pub unknown: Vec<String>,
+    /// Addresses that may be this agent's own by now: there was nobody to confirm or deny it. A flow that
+    /// arrived from one of them has no baseline.
+    pub doubtful: Vec<Stranger>,
+    /// Why an address could not be learnt; per source that failed, and per doubt.
+    pub unknown: Vec<Unknown>,
 }
 
 /// An egress address that was learnt by asking somebody outside.
@@ -30,8 +40,26 @@ pub struct Learnt {
     pub address: IpAddr,
     /// Who was asked, such as `stun stun.example.net:3478`.
     pub from: String,
-    /// When.
+    /// When it was last seen so.
     pub at: DateTime<Utc>,
+}
+
+/// Why an address could not be learnt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unknown {
+    /// The address family that it concerns; `None` for both.
+    pub family: Option<Family>,
+    /// In a clause, such as `stun stun.example.net:3478 does not answer`.
+    pub why: String,
+}
+
+/// An address family.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Family {
+    /// IPv4.
+    V4,
+    /// IPv6.
+    V6,
 }
 
 /// How an address compares with the baseline.
@@ -41,7 +69,8 @@ pub enum Comparison {
     Same,
     /// It is not.
     Different,
-    /// There is no baseline for this flow: no local address known, or no other address of its family.
+    /// There is no baseline for this flow: no local address known, no other address of its family, or a doubt
+    /// that could not be settled.
     NoBaseline,
 }
 
@@ -50,11 +79,12 @@ impl Egress {
     #[must_use]
     pub fn compare(&self, local: Option<SocketAddr>, seen: IpAddr) -> Comparison {
         let seen = unmapped(seen);
-        let mut baseline = self.baseline(local, seen.is_ipv4()).peekable();
-        if baseline.peek().is_none() {
-            Comparison::NoBaseline
-        } else if baseline.any(|net| net.contains(&seen)) {
+        let mut baseline = self.baseline(local, Family::of(seen)).peekable();
+        let none = baseline.peek().is_none();
+        if baseline.any(|net| net.contains(&seen)) {
             Comparison::Same
+        } else if none || self.is_doubtful(local, seen) {
+            Comparison::NoBaseline
         } else {
             Comparison::Different
         }
@@ -63,33 +93,60 @@ impl Egress {
     /// The baseline in words for a flow whose own end was `local`: plain addresses or CIDRs.
     #[must_use]
     pub fn expected(&self, local: Option<SocketAddr>) -> Vec<String> {
-        let family = local.is_none_or(|local| unmapped(local.ip()).is_ipv4());
+        let family = local.map_or(Family::V4, |local| Family::of(local.ip()));
         let mut expected: Vec<String> = self.baseline(local, family).map(words).collect();
         expected.sort();
         expected.dedup();
         expected
     }
 
-    /// Whether a flow from `local` is compared with addresses that were learnt: they may change at any time, so that
-    /// a difference has to be looked into before it is believed.
+    /// Why there is no baseline for a flow whose own end was `local`, as far as that is known: a doubt about this
+    /// very flow's address before a source that failed.
     #[must_use]
-    pub fn is_learnt(&self, local: Option<SocketAddr>) -> bool {
-        local.is_some_and(|local| self.learnt(unmapped(local.ip())).next().is_some())
+    pub fn why_unknown(&self, local: Option<SocketAddr>) -> Option<&str> {
+        let family = local.map(|local| Family::of(local.ip()));
+        let concerns = |unknown: &&Unknown| unknown.family.is_none_or(|of| family.is_none_or(|my| my == of));
+        self.unknown.iter().find(concerns).map(|unknown| unknown.why.as_str())
     }
 
-    fn baseline(&self, local: Option<SocketAddr>, ipv4: bool) -> impl Iterator<Item = IpNet> {
-        let local = local.map(|local| unmapped(local.ip())).filter(|local| local.is_ipv4() == ipv4);
-        let fixed = self.fixed.iter().copied().filter(move |net| net.addr().is_ipv4() == ipv4);
-        let learnt = local.into_iter().flat_map(|local| self.learnt(local));
+    fn baseline(&self, local: Option<SocketAddr>, family: Family) -> impl Iterator<Item = IpNet> {
+        let local = local.map(|local| unmapped(local.ip())).filter(|local| Family::of(*local) == family);
+        let fixed = self.fixed.iter().copied().filter(move |net| Family::of(net.addr()) == family);
+        let learnt = local.into_iter().flat_map(|local| self.learnt_for(local));
         let socket = local.filter(|_| self.socket);
         socket.into_iter().chain(learnt.map(|learnt| learnt.address)).map(IpNet::from).chain(fixed)
     }
 
     /// What was learnt for flows from `local`: over the same uplink if anything was, else over any of its family.
-    fn learnt(&self, local: IpAddr) -> impl Iterator<Item = &Learnt> {
+    fn learnt_for(&self, local: IpAddr) -> impl Iterator<Item = &Learnt> {
         let here = self.learnt.iter().any(|learnt| learnt.local == local);
         self.learnt.iter().filter(move |learnt| {
-            if here { learnt.local == local } else { learnt.address.is_ipv4() == local.is_ipv4() }
+            if here { learnt.local == local } else { Family::of(learnt.address) == Family::of(local) }
+        })
+    }
+
+    fn is_doubtful(&self, local: Option<SocketAddr>, seen: IpAddr) -> bool {
+        let doubt = local.map(|local| Stranger { local: unmapped(local.ip()), address: seen });
+        doubt.is_some_and(|doubt| self.doubtful.contains(&doubt))
+    }
+}
+
+impl Family {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::V4, Self::V6];
+
+    /// The family of `address`; an IPv4-mapped address is of IPv4.
+    #[must_use]
+    pub fn of(address: IpAddr) -> Self {
+        if unmapped(address).is_ipv4() { Self::V4 } else { Self::V6 }
+    }
+}
+
+impl fmt::Display for Family {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::V4 => "IPv4",
+            Self::V6 => "IPv6",
         })
     }
 }
@@ -99,58 +156,4 @@ fn words(net: IpNet) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn egress(socket: bool, fixed: &[&str]) -> Egress {
-        let fixed = fixed.iter().map(|net| net.parse().unwrap()).collect();
-        Egress { socket, fixed, ..Egress::default() }
-    }
-
-    fn learnt(local: &str, address: &str) -> Learnt {
-        let (local, address) = (local.parse().unwrap(), address.parse().unwrap());
-        Learnt { local, address, from: "stun".into(), at: DateTime::UNIX_EPOCH }
-    }
-
-    #[test]
-    fn the_socket_is_the_baseline() {
-        let egress = egress(true, &[]);
-        let local = Some("192.0.2.9:40000".parse().unwrap());
-        assert_eq!(egress.compare(local, "192.0.2.9".parse().unwrap()), Comparison::Same);
-        assert_eq!(egress.compare(local, "::ffff:192.0.2.9".parse().unwrap()), Comparison::Same);
-        assert_eq!(egress.compare(local, "10.244.1.1".parse().unwrap()), Comparison::Different);
-        assert_eq!(egress.compare(None, "192.0.2.9".parse().unwrap()), Comparison::NoBaseline);
-        assert_eq!(egress.compare(local, "2001:db8::9".parse().unwrap()), Comparison::NoBaseline);
-    }
-
-    #[test]
-    fn fixed_addresses_and_networks_per_family() {
-        let egress = egress(false, &["198.51.100.7/32", "2001:db8:1::/48"]);
-        let local = Some("192.0.2.9:40000".parse().unwrap());
-        assert_eq!(egress.compare(local, "198.51.100.7".parse().unwrap()), Comparison::Same);
-        assert_eq!(egress.compare(local, "192.0.2.9".parse().unwrap()), Comparison::Different);
-        assert_eq!(egress.compare(local, "2001:db8:1::5".parse().unwrap()), Comparison::Same);
-        assert_eq!(egress.expected(local), ["198.51.100.7"]);
-        assert_eq!(egress.expected(Some("[2001:db8::9]:1".parse().unwrap())), ["2001:db8:1::/48"]);
-    }
-
-    #[test]
-    fn each_uplink_has_its_own_egress() {
-        let egress = Egress {
-            learnt: vec![learnt("10.0.0.2", "198.51.100.7"), learnt("10.1.0.2", "203.0.113.7")],
-            ..Egress::default()
-        };
-        let over =
-            |local: &str, seen: &str| egress.compare(Some(local.parse().unwrap()), seen.parse().unwrap());
-        assert_eq!(over("10.0.0.2:1", "198.51.100.7"), Comparison::Same);
-        assert_eq!(over("10.0.0.2:1", "203.0.113.7"), Comparison::Different, "that is the other uplink's");
-        assert_eq!(
-            over("10.2.0.2:1", "203.0.113.7"),
-            Comparison::Same,
-            "nothing was learnt for this one alone"
-        );
-        assert_eq!(over("[2001:db8::9]:1", "2001:db8::9"), Comparison::NoBaseline);
-        assert!(egress.is_learnt(Some("10.0.0.2:1".parse().unwrap())));
-        assert!(!egress.is_learnt(Some("[2001:db8::9]:1".parse().unwrap())));
-    }
-}
+mod tests;

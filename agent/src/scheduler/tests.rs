@@ -8,7 +8,6 @@ use std::{
 
 use vipwatch_model::{
     address::AddressBook,
-    egress::Egress,
     flow::{FailureKind, Outcome},
     observation::Sight,
     probe::{Expectation, Probe, Subject, Transport},
@@ -17,6 +16,7 @@ use vipwatch_model::{
 
 use super::*;
 use crate::{
+    egress::Baseline,
     prober::{Exchange, FlowMethod, Host, HttpExchange, HttpPoll, Method},
     schedule::Schedule,
 };
@@ -84,7 +84,7 @@ fn plan(probes: Vec<Arc<Planned>>) -> Arc<Plan> {
         probes,
         services: Vec::new(),
         endpoints: Vec::new(),
-        egress: Egress::default(),
+        egress: crate::config::Egress::default(),
         book: AddressBook::default(),
         receivers: Vec::new(),
     })
@@ -108,6 +108,7 @@ impl Stage {
         let observer = Arc::new(Played::default());
         let parts = Parts {
             observer: Arc::clone(&observer),
+            baseline: Baseline::unchanging(plan(Vec::new())),
             clock,
             rounds: rounds_in,
             plans: plans_out,

@@ -9,6 +9,7 @@ mod cluster;
 mod config;
 mod crash;
 mod echo;
+mod egress;
 mod lifecycle;
 mod manifests;
 #[cfg(feature = "namespace-tests")]
@@ -18,6 +19,7 @@ mod namespaces;
 mod outbox;
 #[cfg(feature = "namespace-tests")]
 mod paths;
+mod outsider;
 mod prober;
 mod store;
 mod tls;

@@ -1,10 +1,12 @@
 //! Watching a lab of namespaces from its client, in this process: rounds when they are asked for, and their verdicts.
 
-use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
+use std::{collections::BTreeMap, net::SocketAddr, sync::Arc, time::Duration};
 
 use chrono::TimeDelta;
 use vipwatch::{
     clock::Clock,
+    config::Egress,
+    egress,
     oneshot,
     plan::{Plan, Planned, PlannedService},
     prober::{Exchange, FlowMethod, Host, HttpExchange, HttpPoll, Method, Prober, UdpExchange},
@@ -18,7 +20,6 @@ use vipwatch_lab::{
 use vipwatch_model::{
     address::{AddressBook, Node},
     echo::EchoFormat,
-    egress::Egress,
     probe::{self, Expectation, Probe, ProbeName, Subject, TrafficPolicy},
     state::Thresholds,
     verdict::Verdict,
@@ -49,7 +50,7 @@ impl Watch {
                 probes: Vec::new(),
                 services: Vec::new(),
                 endpoints: Vec::new(),
-                egress: Egress { socket: true, ..Egress::default() },
+                egress: Egress::default(),
                 book: AddressBook {
                     nodes: cluster.nodes().iter().map(node).collect(),
                     pod_cidrs: Vec::new(),
@@ -100,7 +101,9 @@ impl Watch {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
             let chosen: Vec<&Planned> = self.probes.iter().collect();
             runtime.block_on(async {
-                oneshot::rounds(&self.plan, &chosen, &Prober::new(1_024), &Clock::system()).await
+                let (prober, clock) = (Prober::new(1_024), Clock::system());
+                let known = egress::learn_once(Arc::new(self.plan.clone()), &prober, &clock).await;
+                oneshot::rounds(&self.plan, &known, &chosen, &prober, &clock).await
             })
         };
         let finished = lab.within(CLIENT, watched).unwrap();

@@ -51,7 +51,7 @@ fn echoed<'a>(local: Option<SocketAddr>, report: &SourceReport, scene: &Scene<'a
     }
     match compare(local, report.address, scene) {
         Comparison::NoBaseline => {
-            let why = scene.egress.unknown.first().map_or(NO_BASELINE, String::as_str);
+            let why = scene.egress.why_unknown(local).unwrap_or(NO_BASELINE);
             plain(FlowFinding::Inconclusive, Some(why))
         }
         Comparison::Same if port_changed(local, report) => plain(FlowFinding::PortChanged, None),

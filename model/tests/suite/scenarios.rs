@@ -19,7 +19,7 @@ use vipwatch_model::{
     address::{AddressBook, Node},
     alert::{Alert, Board, Known},
     cause::CauseKind,
-    egress::{Egress, Learnt},
+    egress::{Egress, Learnt, Unknown},
     flow::{FailureKind, Flow, Outcome, Phases, SourceReport},
     judge::{self, NodeSight, Scene},
     node_health::{HealthAnswer, HealthDetail, NodeHealth},
@@ -274,10 +274,11 @@ impl Stage {
             at: DateTime::UNIX_EPOCH,
         });
         let learnt: Vec<Learnt> = learnt.collect();
-        let unknown = scenario.unknown_egress.clone();
+        let unknown = scenario.unknown_egress.iter();
+        let unknown: Vec<_> = unknown.map(|why| Unknown { family: None, why: why.clone() }).collect();
         let socket = fixed.is_empty() && learnt.is_empty() && unknown.is_empty();
         Self {
-            egress: Egress { socket, fixed, learnt, unknown },
+            egress: Egress { socket, fixed, learnt, unknown, ..Egress::default() },
             vip: watched(ProbeName::of_vip(SERVICE, "192.0.2.201".parse().unwrap()), vip),
             nodes: (1..=3).map(node).collect(),
             proxies: (1..=3).map(proxy).collect(),

@@ -84,8 +84,13 @@ export interface components {
         AgentView: {
             /** @description The configuration in force. */
             config: components["schemas"]["ConfigView"];
-            /** @description How the agent knows its egress addresses, in words, one per path. */
-            egress: string[];
+            /** @description Its own source addresses as the far side ought to see them. */
+            egress: components["schemas"]["EgressView"][];
+            /**
+             * @description The latest changes among those that are asked for, newest first, since the agent started; at most
+             *     [`RECENT_EGRESS_CHANGES`](super::RECENT_EGRESS_CHANGES).
+             */
+            egress_changes: components["schemas"]["EgressChangeView"][];
             /** @description Loud facts, such as that the agent's own address lies on a node. */
             notices: string[];
             /** @description The scheduler of the probes. */
@@ -168,6 +173,34 @@ export interface components {
             receiver: string;
             /** @description How far it has come. */
             state: components["schemas"]["DeliveryState"];
+        };
+        /** @description Another egress address than before. */
+        EgressChangeView: {
+            /**
+             * Format: date-time
+             * @description When it was learnt.
+             */
+            at: string;
+            /** @description The address before. */
+            from: string;
+            /** @description Who said so. */
+            source: string;
+            /** @description The address from then on. */
+            to: string;
+        };
+        /** @description One egress address, or why there is none. */
+        EgressView: {
+            /** @description The address or network; `None` when it is not known. */
+            address?: string | null;
+            /**
+             * Format: date-time
+             * @description When it was last confirmed; `None` for what is not asked for.
+             */
+            confirmed_at?: string | null;
+            /** @description This host's own address on the way out for which it holds; `None` for all of them. */
+            local?: string | null;
+            /** @description Where it is known from, such as `stun stun.example.net:3478`; why not, when it is not known. */
+            source: string;
         };
         /** @description One flow of a round. */
         Flow: {

@@ -68,6 +68,7 @@ export function overview(services: ServiceView[], probes: ProbeView[] = []): Ove
       store: { ok: true, error: null, buffered: 0, lost: 0 },
       scheduler: { probes: services.length, rounds: 10, flows: 40, missed: 0 },
       egress: [],
+      egress_changes: [],
       notices: [],
     },
     summary: { up: services.length, degraded: 0, translated: 0, idle: 0, down: 0, unknown: 0 },
