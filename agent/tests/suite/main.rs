@@ -2,6 +2,7 @@
 
 mod agent;
 mod architecture;
+mod authority;
 #[cfg(feature = "browser-tests")]
 mod browser;
 mod cli;
