@@ -36,7 +36,9 @@ pub async fn rounds<'a>(
     let nodes: Vec<(&Planned, Verdict)> = seen
         .iter()
         .filter(|(_, observation)| matches!(observation, Observation::NodeHealth(_)))
-        .map(|(planned, observation)| (*planned, plan.judge(&Egress::default(), &planned.probe, observation, &[], at)))
+        .map(|(planned, observation)| {
+            (*planned, plan.judge(&Egress::default(), &planned.probe, observation, &[], at))
+        })
         .collect();
     let finished = seen.into_iter().map(|(planned, observation)| {
         let service = planned.probe.subject.service();

@@ -19,6 +19,15 @@ pub enum Method {
     Flows(Box<FlowMethod>),
     /// One poll of a health check node port.
     NodeHealth(HttpPoll),
+    /// One poll of a kube-proxy's own health port.
+    ProxyHealth(HttpPoll),
+    /// Echo requests of ICMP to a node.
+    Ping {
+        /// The node's address.
+        address: IpAddr,
+        /// Where they leave this host.
+        bind: Bind,
+    },
 }
 
 /// A plain GET whose answer is read by a health parser.
@@ -93,6 +102,8 @@ pub enum Exchange {
     Tcp(TcpExchange),
     /// A datagram and the one that answers it.
     Udp(UdpExchange),
+    /// A TLS handshake and nothing more: what counts is the certificate.
+    Tls(Tls),
 }
 
 /// An HTTP/1.1 request, and what its answer ought to be.

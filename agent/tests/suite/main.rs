@@ -2,6 +2,7 @@
 
 mod agent;
 mod architecture;
+mod authority;
 #[cfg(feature = "browser-tests")]
 mod browser;
 mod cli;
@@ -17,9 +18,9 @@ mod matrix;
 #[cfg(feature = "namespace-tests")]
 mod namespaces;
 mod outbox;
+mod outsider;
 #[cfg(feature = "namespace-tests")]
 mod paths;
-mod outsider;
 mod prober;
 mod store;
 mod tls;

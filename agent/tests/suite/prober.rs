@@ -1,10 +1,14 @@
 //! The prober against servers that behave as servers on the network do.
 
 mod bind;
+mod health;
 mod http;
+mod names;
+mod ping;
 mod proxy_header;
 mod server;
 mod tcp;
+mod tls;
 mod udp;
 
 use std::{net::SocketAddr, time::Duration};

@@ -6,8 +6,7 @@ use chrono::TimeDelta;
 use vipwatch::{
     clock::Clock,
     config::Egress,
-    egress,
-    oneshot,
+    egress, oneshot,
     plan::{Plan, Planned, PlannedService},
     prober::{Exchange, FlowMethod, Host, HttpExchange, HttpPoll, Method, Prober, UdpExchange},
     schedule::Schedule,

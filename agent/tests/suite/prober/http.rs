@@ -1,4 +1,4 @@
-//! HTTP flows and polls.
+//! HTTP flows.
 
 use std::{collections::HashSet, net::SocketAddr};
 
@@ -7,11 +7,10 @@ use tokio::{
     io::AsyncWriteExt as _,
     time::{Duration, Instant},
 };
-use vipwatch::prober::{Exchange, HttpExchange, HttpPoll, Method, Pattern, Prober};
+use vipwatch::prober::{Exchange, HttpExchange, Method, Pattern, Prober};
 use vipwatch_model::{
     echo::EchoFormat,
     flow::{FailureKind, Flow, Outcome},
-    node_health::HealthAnswer,
     observation::{CANARY, Observation},
 };
 
@@ -180,38 +179,6 @@ async fn too_many_flows_wait_and_are_not_the_targets_fault() {
     let of = |wanted| flows.iter().filter(|flow| kind(&flow.outcome) == Some(wanted)).count();
     assert!(of(FailureKind::Timeout) >= 1 && of(FailureKind::Agent) >= 1, "{flows:?}");
     assert_eq!(of(FailureKind::Timeout) + of(FailureKind::Agent), 6);
-}
-
-#[tokio::test]
-async fn node_health_keeps_its_answers_apart() {
-    async fn poll(reply: &str) -> HealthAnswer {
-        let server = Server::saying(reply).await;
-        let method = Method::NodeHealth(HttpPoll::healthz(server.address));
-        match Prober::new(4).observe(&planned(method, 1)).await {
-            Observation::NodeHealth(health) => health.answer,
-            other => panic!("a node-health probe gave {other:?}"),
-        }
-    }
-    let body = r#"{"service":{"namespace":"default","name":"web"},"localEndpoints":1}"#;
-    let ready = poll(&format!(
-        "HTTP/1.1 200 OK\r\nx-load-balancing-endpoint-weight: 3\r\ncontent-length: {}\r\n\r\n{body}",
-        body.len()
-    ))
-    .await;
-    let HealthAnswer::Ready(detail) = ready else { panic!("{ready:?}") };
-    assert_eq!(
-        (detail.local_endpoints, detail.weight, detail.service.as_deref()),
-        (Some(1), Some(3), Some("default/web"))
-    );
-    assert!(matches!(
-        poll("HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\n\r\n").await,
-        HealthAnswer::NotReady(_)
-    ));
-    assert!(matches!(
-        poll("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await,
-        HealthAnswer::Unreadable(_)
-    ));
-    assert!(matches!(poll("SSH-2.0-OpenSSH_9.2\r\n").await, HealthAnswer::Unreadable(_)));
 }
 
 #[tokio::test]
