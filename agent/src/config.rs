@@ -13,6 +13,7 @@ mod choice;
 mod cluster;
 mod conflict;
 mod duration;
+mod echo_format;
 mod egress;
 mod fault;
 mod interpolate;

@@ -171,8 +171,8 @@ impl Plan {
             exchange.tls =
                 tls.then(|| Tls::new(service.host.as_deref().map_or_else(|| vip.to_string(), without_port)));
             let mut method = FlowMethod::new(Host::Address(*vip), service.port, Exchange::Http(exchange));
-            method.echo = service.echo.as_ref().map(|echo| echo.format);
-            let expectation = match (method.echo, policy) {
+            method.echo = service.echo.as_ref().map(|echo| echo.format.clone());
+            let expectation = match (&method.echo, policy) {
                 (None, _) => Expectation::Answer,
                 (Some(_), TrafficPolicy::Local) => Expectation::Preserved,
                 (Some(_), TrafficPolicy::Cluster) => Expectation::Any,
@@ -211,7 +211,7 @@ impl Plan {
         exchange.tls = tls.then(|| Tls::new(bare));
         let to = bare.parse::<IpAddr>().map_or_else(|_| Host::Name(host.to_owned()), Host::Address);
         let mut method = FlowMethod::new(to, port, Exchange::Http(exchange));
-        method.echo = probe.echo;
+        method.echo = probe.echo.clone();
         // A query may hold a token, and the URL is shown everywhere.
         let mut shown = probe.url.clone();
         shown.set_query(None);

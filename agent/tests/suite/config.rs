@@ -13,7 +13,7 @@ use vipwatch::{
     config::{self, Config, Faults, LoadError},
     schedule::Schedule,
 };
-use vipwatch_model::probe::Expectation;
+use vipwatch_model::{echo::EchoFormat, probe::Expectation};
 
 /// The smallest configuration there is.
 const MINIMAL: &str = "[agent]\nvantage = \"test\"\n";
@@ -362,6 +362,24 @@ fn the_sample_shows_every_key() {
     let shown = last(keys_of_file(&complete));
     let unknown: Vec<_> = last(keys_of_schema()).difference(&shown).cloned().collect();
     assert!(unknown.is_empty(), "probes.toml does not show {unknown:?}");
+}
+
+/// Every way to write an echo format is taken by the parser and by the schema.
+#[test]
+fn every_echo_format_can_be_written() {
+    let places = ["json:/client/ip", r"regex:client=(\S+)", "header:x-client-ip"];
+    for format in EchoFormat::words().chain(places) {
+        let probe = "[[probe]]\nname = \"x\"\nkind = \"http\"\nurl = \"http://192.0.2.30/\"";
+        let source = format!("{MINIMAL}{probe}\necho = {{ format = '{format}' }}\n");
+        let config = parse(&source).unwrap_or_else(|faults| panic!("{}", faults.render(false)));
+        assert_eq!(config.probes[0].echo.as_ref().unwrap().to_string(), format);
+        assert_fits_the_schema(&source);
+    }
+    let source = format!(
+        "{MINIMAL}[[probe]]\nname = \"x\"\nkind = \"http\"\nurl = \"http://192.0.2.30/\"\necho = {{}}\n"
+    );
+    let config = parse(&source).unwrap();
+    assert_eq!(config.probes[0].echo, Some(EchoFormat::Auto));
 }
 
 /// The schema knows no key that the parser does not take.
