@@ -29,14 +29,18 @@ impl Body {
     }
 
     /// What it says about the source address, if it is asked for that.
-    /// `header` gives the answer's headers, where it has some.
-    pub(super) fn outcome<'a>(
+    pub(super) fn outcome(&self, echo: Option<&EchoFormat>) -> Outcome {
+        self.outcome_with(echo, &|_| None)
+    }
+
+    /// The same for an answer with headers.
+    pub(super) fn outcome_with<'a>(
         &'a self,
         echo: Option<&EchoFormat>,
         header: &'a dyn Fn(&str) -> Option<&'a str>,
     ) -> Outcome {
         let Some(format) = echo else { return Outcome::Answered };
-        if self.cut_off && !matches!(format, EchoFormat::Header(_)) {
+        if self.cut_off {
             return Outcome::Unreadable(format!("the answer is longer than {CAP} bytes"));
         }
         match format.read(&Reply { body: &self.bytes, header }) {

@@ -47,15 +47,14 @@ pub(super) struct Answer {
 impl<'a> Ask<'a> {
     /// What an exchange asks for.
     pub(super) fn of(exchange: &'a HttpExchange, echo: Option<&EchoFormat>, canary: bool) -> Self {
-        // What is told by a header is told whatever the body.
-        let in_body = !matches!(echo, None | Some(EchoFormat::Header(_)));
+        let echo = echo.is_some_and(|format| !matches!(format, EchoFormat::Header(_)));
         Self {
             method: &exchange.method,
             authority: &exchange.authority,
             path: &exchange.path,
             headers: &exchange.headers,
             canary,
-            body: in_body || exchange.expect.body.is_some(),
+            body: echo || exchange.expect.body.is_some(),
         }
     }
 
@@ -148,7 +147,7 @@ pub(super) fn outcome(expect: &HttpExpectation, echo: Option<&EchoFormat>, answe
         ));
     }
     let header = |name: &str| answer.headers.get(name).and_then(|value| value.to_str().ok());
-    answer.body.outcome(echo, &header)
+    answer.body.outcome_with(echo, &header)
 }
 
 fn unexpected(expect: &HttpExpectation, answer: &Answer) -> Option<Failure> {

@@ -125,20 +125,19 @@ impl Prober {
         progress: &mut Progress,
     ) -> Result<Outcome, Failure> {
         progress.begin();
+        let echo = method.echo.as_ref();
         match &method.exchange {
             Exchange::Http(exchange) => {
                 let wire = self.open(method, exchange.tls.as_ref(), progress).await?;
-                let ask = Ask::of(exchange, method.echo.as_ref(), canary);
+                let ask = Ask::of(exchange, echo, canary);
                 let answer = http::exchange(wire, &ask, progress).await?;
-                Ok(http::outcome(&exchange.expect, method.echo.as_ref(), &answer))
+                Ok(http::outcome(&exchange.expect, echo, &answer))
             }
             Exchange::Tcp(exchange) => {
                 let wire = self.open(method, exchange.tls.as_ref(), progress).await?;
-                tcp::exchange(wire, exchange, method.echo.as_ref(), deadline, progress).await
+                tcp::exchange(wire, exchange, echo, deadline, progress).await
             }
-            Exchange::Udp(exchange) => {
-                udp::exchange(&method.bind, exchange, method.echo.as_ref(), progress).await
-            }
+            Exchange::Udp(exchange) => udp::exchange(&method.bind, exchange, echo, progress).await,
             Exchange::Tls(exchange) => {
                 let wire = self.open(method, Some(exchange), progress).await?;
                 tls::part(wire, progress).await
