@@ -104,13 +104,14 @@ fn pod_networks(cluster: Option<&ClusterTable>, nodes: &[NodeTable], reader: &mu
 }
 
 fn service_ports(services: &[ServiceTable], nodes: &[NodeTable], reader: &mut Reader<'_>) {
-    let mut endpoints: BTreeMap<(IpAddr, u16), &At<IpAddr>> = BTreeMap::new();
+    // UDP and TCP have ports of their own.
+    let mut endpoints: BTreeMap<(IpAddr, u16, bool), &At<IpAddr>> = BTreeMap::new();
     let mut node_ports = BTreeMap::new();
     for service in services {
         if let Some(port) = service.port.given().map(|port| port.value.get()) {
             for vip in elements(&service.vips) {
                 // Twice within one list is reported where lists are read.
-                let first = *endpoints.entry((vip.value, port)).or_insert(vip);
+                let first = *endpoints.entry((vip.value, port, service.is_udp())).or_insert(vip);
                 let own = elements(&service.vips).iter().any(|own| std::ptr::eq(own, first));
                 if !own {
                     reader

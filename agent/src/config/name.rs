@@ -1,6 +1,6 @@
 //! Names and other short texts.
 
-use std::fmt;
+use std::{fmt, net::IpAddr};
 
 use super::value::{Complaint, Text, text_values};
 
@@ -57,26 +57,28 @@ impl Text for Line {
     }
 }
 
-/// The name of an HTTP header that an operator may set.
-#[derive(Debug, Clone)]
-pub(super) struct HeaderName;
+/// A name in the DNS.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct DnsName(pub(super) String);
 
-impl Text for HeaderName {
-    const WHAT: &'static str = "the name of an HTTP header";
-    const EXAMPLE: &'static str = "Authorization";
+impl Text for DnsName {
+    const WHAT: &'static str = "a DNS name";
+    const EXAMPLE: &'static str = "echo.example.net";
 
     fn parse(text: &str) -> Result<Self, Complaint> {
-        let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
-        if text.is_empty() || !text.bytes().all(fits) {
+        if text.parse::<IpAddr>().is_ok() {
+            return Err(Complaint::new("expected a DNS name, found an address"));
+        }
+        let label = |label: &str| {
+            let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
+            (1..=63).contains(&label.len()) && label.bytes().all(fits)
+        };
+        let name = text.strip_suffix('.').unwrap_or(text);
+        if name.len() > 253 || !name.split('.').all(label) {
             return Err(Complaint::expected::<Self>());
         }
-        // What frames the message is not the operator's to set.
-        let framing = ["host", "content-length", "transfer-encoding", "connection"];
-        if framing.iter().any(|name| name.eq_ignore_ascii_case(text)) {
-            return Err(Complaint::new("this header is set by vipwatch itself"));
-        }
-        Ok(Self)
+        Ok(Self(text.to_owned()))
     }
 }
 
-text_values!(Name, Line);
+text_values!(Name, Line, DnsName);

@@ -13,6 +13,7 @@ mod lifecycle;
 #[cfg(feature = "namespace-tests")]
 mod namespaces;
 mod outbox;
+mod plan;
 mod prober;
 mod store;
 mod tls;
