@@ -51,7 +51,7 @@ pub(super) async fn exchange(
         None if echo.is_some() && !in_time => Outcome::Unreadable(
             "the answer ended neither with a line end nor with the connection in time".to_owned(),
         ),
-        None => body.outcome(echo, &|_| None),
+        None => body.outcome(echo),
     })
 }
 

@@ -31,7 +31,7 @@ pub(super) async fn exchange(
     let body = Body { bytes: answer, cut_off: false };
     Ok(match body.unexpected(exchange.expect.as_ref()) {
         Some(failure) => Outcome::Failed(failure),
-        None => body.outcome(echo, &|_| None),
+        None => body.outcome(echo),
     })
 }
 

@@ -21,6 +21,7 @@ mod outbox;
 mod outsider;
 #[cfg(feature = "namespace-tests")]
 mod paths;
+mod plan;
 mod prober;
 mod store;
 mod tls;

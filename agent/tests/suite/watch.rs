@@ -49,6 +49,7 @@ impl Watch {
                 probes: Vec::new(),
                 services: Vec::new(),
                 endpoints: Vec::new(),
+                hosts: Vec::new(),
                 egress: Egress::default(),
                 book: AddressBook {
                     nodes: cluster.nodes().iter().map(node).collect(),

@@ -128,6 +128,7 @@ fn plan(egress: config::Egress) -> Arc<Plan> {
         probes: Vec::new(),
         services: Vec::new(),
         endpoints: Vec::new(),
+        hosts: Vec::new(),
         egress,
         book: AddressBook { nodes: vec![node], ..AddressBook::default() },
         receivers: Vec::new(),
