@@ -17,6 +17,7 @@ mod conflict;
 mod departure;
 mod duration;
 mod echo;
+mod echo_format;
 mod egress;
 mod expect;
 mod fault;

@@ -4,7 +4,6 @@ use vipwatch_model::echo::EchoFormat;
 
 use super::{
     address::RequestPath,
-    choice::choice,
     protocol::{HTTP, Spoken},
     reader::{Reader, Slot},
     table::table,
@@ -13,19 +12,10 @@ use super::{
 /// How to learn the source address that the far side sees.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Echo {
-    /// What the answer looks like.
+    /// How the answer tells it.
     pub format: EchoFormat,
     /// Whether to find out if the far side believes headers that name a client.
     pub canary: bool,
-}
-
-choice! {
-    EchoFormat: "an echo format" {
-        "auto" => EchoFormat::Auto,
-        "vipwatch" => EchoFormat::Vipwatch,
-        "ealen" => EchoFormat::Ealen,
-        "address" => EchoFormat::Address,
-    }
 }
 
 table! {
@@ -41,8 +31,8 @@ table! {
 table! {
     /// How the answer tells which source address the far side sees.
     pub(super) struct EchoTable {
-        /// What the answer looks like: that of `vipwatch echo`, of ealen/echo-server, a bare address (with
-        /// or without a port), or whichever of them it turns out to be.
+        /// How the answer tells it: the word of a known server (docs/echo-formats.md), auto for whichever of them
+        /// it turns out to be, or the place: json:/client/ip, regex:client=(\S+), header:x-client-ip.
         default format: EchoFormat = "auto",
         /// Whether every round makes one more flow that claims another client in X-Forwarded-For and
         /// X-Real-IP, to find out whether the far side believes such headers. With http and https.
@@ -51,10 +41,18 @@ table! {
 }
 
 impl EchoTable {
+    /// Whether a header tells the address, so that no body is needed.
+    pub(super) fn is_header(&self) -> bool {
+        self.format.given().is_some_and(|format| matches!(format.value, EchoFormat::Header(_)))
+    }
+
     /// Reports what does not go with the protocol.
     pub(super) fn check(&self, spoken: &Spoken, reader: &mut Reader<'_>) {
         if self.canary.given().is_some_and(|canary| canary.value) {
             spoken.takes("canary", &self.canary, HTTP, reader);
+        }
+        if self.is_header() {
+            spoken.takes("a header", &self.format, HTTP, reader);
         }
     }
 

@@ -59,7 +59,7 @@ pub(super) fn flows(host: Host, port: u16, flows: &Flows, timeout: Duration) -> 
         name_servers: flows.departure.name_servers.clone(),
         bind,
         proxy_header: flows.proxy_protocol,
-        echo: echo.map(|echo| echo.format),
+        echo: echo.map(|echo| echo.format.clone()),
         canary: echo.is_some_and(|echo| echo.canary),
         ..FlowMethod::new(host, port, exchange)
     }

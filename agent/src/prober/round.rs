@@ -125,18 +125,19 @@ impl Prober {
         progress: &mut Progress,
     ) -> Result<Outcome, Failure> {
         progress.begin();
+        let echo = method.echo.as_ref();
         match &method.exchange {
             Exchange::Http(exchange) => {
                 let wire = self.open(method, exchange.tls.as_ref(), progress).await?;
-                let ask = Ask::of(exchange, method.echo.is_some(), canary);
+                let ask = Ask::of(exchange, echo, canary);
                 let answer = http::exchange(wire, &ask, progress).await?;
-                Ok(http::outcome(&exchange.expect, method.echo, &answer))
+                Ok(http::outcome(&exchange.expect, echo, &answer))
             }
             Exchange::Tcp(exchange) => {
                 let wire = self.open(method, exchange.tls.as_ref(), progress).await?;
-                tcp::exchange(wire, exchange, method.echo, deadline, progress).await
+                tcp::exchange(wire, exchange, echo, deadline, progress).await
             }
-            Exchange::Udp(exchange) => udp::exchange(&method.bind, exchange, method.echo, progress).await,
+            Exchange::Udp(exchange) => udp::exchange(&method.bind, exchange, echo, progress).await,
             Exchange::Tls(exchange) => {
                 let wire = self.open(method, Some(exchange), progress).await?;
                 tls::part(wire, progress).await

@@ -16,7 +16,7 @@ use vipwatch::{
     prober::Roots,
     schedule::Schedule,
 };
-use vipwatch_model::probe::Expectation;
+use vipwatch_model::{echo::EchoFormat, probe::Expectation};
 
 /// The smallest configuration there is.
 const MINIMAL: &str = "[agent]\nvantage = \"test\"\n";
@@ -530,6 +530,22 @@ fn the_sample_shows_every_key() {
     let shown = last(keys_of_file(&complete));
     let unknown: Vec<_> = last(keys_of_schema()).difference(&shown).cloned().collect();
     assert!(unknown.is_empty(), "probes.toml does not show {unknown:?}");
+}
+
+/// Every way to write an echo format is taken by the parser and by the schema.
+#[test]
+fn every_echo_format_can_be_written() {
+    let files = files();
+    let probe = "kind = \"http\"\nurl = \"http://192.0.2.30/\"\necho = ";
+    let places = ["json:/client/ip", r"regex:client=(\S+)", "header:x-client-ip"];
+    for format in EchoFormat::words().chain(places) {
+        let echo = flows_of(&files, &format!("{probe}{{ format = '{format}' }}")).echo.unwrap();
+        assert_eq!(echo.format.to_string(), format);
+        assert_fits_the_schema(&format!(
+            "{MINIMAL}[[probe]]\nname = \"x\"\n{probe}{{ format = '{format}' }}\n"
+        ));
+    }
+    assert_eq!(flows_of(&files, &format!("{probe}{{}}")).echo.unwrap().format, EchoFormat::Auto);
 }
 
 /// The schema knows no key that the parser does not take.

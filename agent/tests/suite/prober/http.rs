@@ -109,6 +109,29 @@ async fn answers_that_are_no_echo_are_read_as_what_they_are() {
     assert!(kind(&broken).is_some(), "{broken:?}");
 }
 
+/// A header of the answer is enough, whatever the body: not even its length matters.
+#[tokio::test]
+async fn a_header_of_the_answer_can_tell_the_address() {
+    let server = Server::doing(|mut stream| async move {
+        read_head(&mut stream).await;
+        let head = format!(
+            "HTTP/1.1 200 OK\r\nconnection: close\r\nX-Seen: {}\r\n\r\n",
+            stream.peer_addr().unwrap()
+        );
+        let _ = stream.write_all(head.as_bytes()).await;
+        while stream.write_all(&[b'1'; 8192]).await.is_ok() {}
+    })
+    .await;
+    let flow = flows(server.address, Some("header:x-seen".parse().unwrap()), 1).await.remove(0);
+    let Outcome::Echoed(report) = &flow.outcome else { panic!("{flow:?}") };
+    let local = flow.local.unwrap();
+    assert_eq!((report.address, report.port), (local.ip(), Some(local.port())));
+
+    let outcome = flows(server.address, Some("header:x-other".parse().unwrap()), 1).await.remove(0).outcome;
+    let Outcome::Unreadable(why) = &outcome else { panic!("{outcome:?}") };
+    assert!(why.contains("the answer has no such header"), "{why}");
+}
+
 #[tokio::test]
 async fn a_body_without_end_is_cut_off() {
     let endless = Server::doing(|mut stream| async move {
