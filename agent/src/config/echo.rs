@@ -12,7 +12,7 @@ use super::{
 /// How to learn the source address that the far side sees.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Echo {
-    /// What the answer looks like.
+    /// How the answer tells it.
     pub format: EchoFormat,
     /// Whether to find out if the far side believes headers that name a client.
     pub canary: bool,
@@ -41,10 +41,18 @@ table! {
 }
 
 impl EchoTable {
+    /// Whether a header tells the address, so that no body is needed.
+    pub(super) fn is_header(&self) -> bool {
+        self.format.given().is_some_and(|format| matches!(format.value, EchoFormat::Header(_)))
+    }
+
     /// Reports what does not go with the protocol.
     pub(super) fn check(&self, spoken: &Spoken, reader: &mut Reader<'_>) {
         if self.canary.given().is_some_and(|canary| canary.value) {
             spoken.takes("canary", &self.canary, HTTP, reader);
+        }
+        if self.is_header() {
+            spoken.takes("a header", &self.format, HTTP, reader);
         }
     }
 

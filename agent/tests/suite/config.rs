@@ -538,19 +538,17 @@ fn the_sample_shows_every_key() {
 /// Every way to write an echo format is taken by the parser and by the schema.
 #[test]
 fn every_echo_format_can_be_written() {
+    let files = files();
+    let probe = "kind = \"http\"\nurl = \"http://192.0.2.30/\"\necho = ";
     let places = ["json:/client/ip", r"regex:client=(\S+)", "header:x-client-ip"];
     for format in EchoFormat::words().chain(places) {
-        let probe = "[[probe]]\nname = \"x\"\nkind = \"http\"\nurl = \"http://192.0.2.30/\"";
-        let source = format!("{MINIMAL}{probe}\necho = {{ format = '{format}' }}\n");
-        let config = parse(&source).unwrap_or_else(|faults| panic!("{}", faults.render(false)));
-        assert_eq!(config.probes[0].echo.as_ref().unwrap().to_string(), format);
-        assert_fits_the_schema(&source);
+        let echo = flows_of(&files, &format!("{probe}{{ format = '{format}' }}")).echo.unwrap();
+        assert_eq!(echo.format.to_string(), format);
+        assert_fits_the_schema(&format!(
+            "{MINIMAL}[[probe]]\nname = \"x\"\n{probe}{{ format = '{format}' }}\n"
+        ));
     }
-    let source = format!(
-        "{MINIMAL}[[probe]]\nname = \"x\"\nkind = \"http\"\nurl = \"http://192.0.2.30/\"\necho = {{}}\n"
-    );
-    let config = parse(&source).unwrap();
-    assert_eq!(config.probes[0].echo, Some(EchoFormat::Auto));
+    assert_eq!(flows_of(&files, &format!("{probe}{{}}")).echo.unwrap().format, EchoFormat::Auto);
 }
 
 /// The schema knows no key that the parser does not take.
