@@ -5,6 +5,7 @@
 mod answer;
 mod blame;
 mod connection;
+mod dns;
 mod flow;
 mod http;
 mod method;
@@ -37,8 +38,8 @@ use answer::CAP;
 use flow::{Progress, micros, until};
 use http::{Answer, Ask};
 pub use method::{
-    Bind, Exchange, FlowMethod, Host, HttpExchange, HttpExpectation, HttpPoll, Method, Pattern, ProxyVersion,
-    TcpExchange, Tls, UdpExchange,
+    Bind, DnsExchange, DnsPurpose, Exchange, FlowMethod, Host, HttpExchange, HttpExpectation, HttpPoll,
+    Method, Pattern, ProxyVersion, TcpExchange, Tls, UdpExchange,
 };
 pub use trust::{Authorities, Identity, Roots, Unusable};
 

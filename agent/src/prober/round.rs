@@ -15,6 +15,7 @@ use vipwatch_model::{
 use super::{
     NO_SLOT, Prober,
     connection::{self, Wire},
+    dns,
     flow::{Ended, Progress, micros, until},
     http::{self, Ask},
     method::{Bind, Exchange, FlowMethod, Host, Tls},
@@ -138,6 +139,11 @@ impl Prober {
                 tcp::exchange(wire, exchange, echo, deadline, progress).await
             }
             Exchange::Udp(exchange) => udp::exchange(&method.bind, exchange, echo, progress).await,
+            Exchange::Dns(exchange) if exchange.tcp => {
+                let wire = self.open(method, None, progress).await?;
+                dns::over_tcp(wire, exchange, progress).await
+            }
+            Exchange::Dns(exchange) => dns::over_udp(&method.bind, exchange, progress).await,
             Exchange::Tls(exchange) => {
                 let wire = self.open(method, Some(exchange), progress).await?;
                 tls::part(wire, progress).await

@@ -1,8 +1,10 @@
 //! The prober against servers that behave as servers on the network do.
 
 mod bind;
+mod dns;
 mod health;
 mod http;
+mod name_server;
 mod names;
 mod ping;
 mod proxy_header;

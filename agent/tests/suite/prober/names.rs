@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use hickory_resolver::proto::{
-    op::{Message, MessageType, ResponseCode},
+    op::ResponseCode,
     rr::{RData, Record, RecordType},
 };
 use tokio::io::AsyncWriteExt as _;
@@ -13,15 +13,19 @@ use vipwatch_model::{
     observation::Lookup,
 };
 
-use super::{detail, kind, server::Server, sight, to};
+use super::{
+    detail, kind,
+    name_server::{over_udp, response},
+    server::Server,
+    sight, to,
+};
 
-/// Answers every question with those of `addresses` that fit, a name that begins with `no` with NXDOMAIN, and one that
-/// begins with `broken` with SERVFAIL.
+/// Answers every question with those of `addresses` that fit, a name that begins with `no` with NXDOMAIN, one with
+/// `broken` with SERVFAIL, and one with `silent` not at all.
 async fn name_server(addresses: &'static [&'static str]) -> Server {
-    Server::datagrams("127.0.0.1:0", move |_, question, _| {
-        let mut message = Message::from_vec(question).unwrap();
-        message.metadata.message_type = MessageType::Response;
-        let query = message.queries[0].clone();
+    over_udp("127.0.0.1:0", move |query, _| {
+        let mut message = response(&query);
+        let query = &query.queries[0];
         match query.name.to_ascii() {
             name if name.starts_with("no") => message.metadata.response_code = ResponseCode::NXDomain,
             name if name.starts_with("broken") => message.metadata.response_code = ResponseCode::ServFail,
@@ -37,7 +41,7 @@ async fn name_server(addresses: &'static [&'static str]) -> Server {
                 }
             }
         }
-        vec![message.to_vec().unwrap()]
+        vec![message]
     })
     .await
 }
