@@ -1,6 +1,13 @@
 /** What comes first, and what the filter lets through. */
-import type { NodeHealthView, ProbeView, ServiceView, State, TransitionView } from "./overview";
-import { STATES } from "./words";
+import type {
+  NodeHealthView,
+  ProbeView,
+  RoundView,
+  ServiceView,
+  State,
+  TransitionView,
+} from "./overview";
+import { STATES, findingWords, noteWords } from "./words";
 
 export interface Filter {
   text: string;
@@ -73,9 +80,14 @@ export function filterTransitions(
   );
 }
 
-function probeWords(probe: ProbeView): (string | undefined)[] {
-  const seen = probe.last?.observed.map((source) => source.address) ?? [];
-  return [probe.name, probe.target, probe.state, probe.last?.finding, ...seen];
+function probeWords({ name, target, state, last, answered_by: by }: ProbeView) {
+  const answered = by.flatMap(({ node, pod }) => [node, pod]);
+  return [name, target, state, ...answered, ...(last ? roundWords(last) : [])];
+}
+
+function roundWords({ finding, observed, notes }: RoundView): string[] {
+  const seen = observed.flatMap(({ address, what }) => [address, what]);
+  return [finding, findingWords(finding), ...seen, ...notes.map(({ kind }) => noteWords(kind))];
 }
 
 function nodeWords(node: NodeHealthView): string[] {
