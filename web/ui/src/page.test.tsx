@@ -78,6 +78,19 @@ describe("the page", () => {
     expect(deliveries).toContain("night retrying after 2 attempts: answered 503");
   });
 
+  it("keeps probes of nodes with the nodes", () => {
+    const shown = show(
+      sample([service("ns/a")], [probe("ping@node-1"), probe("kube-proxy@node-2", "down")]),
+    );
+    expect(shown.querySelector("#probes")).toBeNull();
+    const heads = [...shown.querySelectorAll(".nodes thead th")].map((head) => head.textContent);
+    expect(heads).toEqual(["Node", "nodekube-proxy", "nodeping", "nsa"]);
+    const labels = [...shown.querySelectorAll(".cell.down")].map((cell) =>
+      cell.getAttribute("aria-label"),
+    );
+    expect(labels).toEqual(["node-2, kube-proxy: Down, 1.84 ms"]);
+  });
+
   it("speaks up about the agent itself", () => {
     const data = sample([service("ns/a")]);
     data.agent.store = { ok: false, error: "disk full", buffered: 12, lost: 3 };
