@@ -52,7 +52,7 @@ describe("the page", () => {
     expect(text(shown, ".command button")).toBe("Copy");
   });
 
-  it("shows how far each receiver has been told", () => {
+  it("shows an alert's cause, and how far each receiver has been told", () => {
     const data = sample([service("ns/a", "down")]);
     data.alerts = [
       {
@@ -65,6 +65,7 @@ describe("the page", () => {
         opened_at: data.at,
         title: "ns/a does not answer",
         reason: "no answer",
+        cause: "nobody announces the VIP",
         expected: [],
         observed: [],
         deliveries: [
@@ -73,9 +74,24 @@ describe("the page", () => {
         ],
       },
     ];
-    const deliveries = text(show(data), ".deliveries");
+    const shown = show(data);
+    expect(text(shown, ".alert .cause")).toBe("Likely cause nobody announces the VIP");
+    const deliveries = text(shown, ".deliveries");
     expect(deliveries).toContain("ops delivered");
     expect(deliveries).toContain("night retrying after 2 attempts: answered 503");
+  });
+
+  it("marks a row that has notes, and tells the cause where no alert does", () => {
+    const data = sample([service("ns/a", "translated")]);
+    const last = data.services[0]?.vips[0]?.last;
+    if (!last) throw new Error("the sample has a round");
+    last.cause = "the policy was reset";
+    last.notes = [{ kind: "port_changed", text: "ports change on the way" }];
+    const shown = show(data);
+    expect(text(shown, ".service .cause")).toBe("Likely cause the policy was reset");
+    expect(text(shown, ".noted")).toBe("Port changed");
+    last.notes = [...last.notes, { kind: "dns_drift", text: "the name leads elsewhere" }];
+    expect(text(show(data), ".noted")).toBe("2 notes");
   });
 
   it("keeps probes of nodes with the nodes", () => {
