@@ -3,6 +3,7 @@
 //! ```text
 //!             plans                    rounds
 //! reload ───────────────▶ scheduler ───────────▶ pipeline ──▶ store thread
+//!    ├──▶ egress ────────────┘ baseline             │ │            │
 //!    └────────────────────────────────────────────▶ ▲ │            │ deliveries
 //!                          restored ────────────────┘ │            ▼
 //!                                             overview ▼          outbox ──▶ receivers
@@ -25,7 +26,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     clock::Clock,
     config::{self, Config},
-    exit,
+    egress, exit,
     heartbeat::Heartbeat,
     lifecycle::{self, Signals},
     outbox,
@@ -96,6 +97,11 @@ impl Agent {
         let (outbox_in, outbox_commands) = mpsc::channel(4);
         let (statuses_in, statuses) = watch::channel(HashMap::new());
 
+        let prober = Arc::new(Prober::new(config.agent.max_flows));
+        let (learner, baseline) = egress::start(Arc::clone(&plan), Arc::clone(&prober), clock.clone());
+        let mut core = JoinSet::new();
+        core.spawn(named("egress", learner.run(shutdown.clone())));
+
         let options =
             store::Options { path: config.agent.database.clone(), keep: config.agent.keep, buffer: BUFFER };
         let store_beat = Heartbeat::default();
@@ -106,7 +112,6 @@ impl Agent {
         };
         let store = Arc::new(Store::start(options, clock.clone(), outlets)?);
 
-        let mut core = JoinSet::new();
         let outbox_end = CancellationToken::new();
         let outbox = outbox::run(
             deliveries,
@@ -125,6 +130,7 @@ impl Agent {
             clock: clock.clone(),
             origin: path.display().to_string(),
             notices: overload.iter().cloned().collect(),
+            baseline: baseline.clone(),
             receivers: statuses,
             heartbeat: pipeline_beat.clone(),
         };
@@ -138,7 +144,8 @@ impl Agent {
         }));
 
         let parts = scheduler::Parts {
-            observer: Arc::new(Prober::new(config.agent.max_flows)),
+            observer: prober,
+            baseline: baseline.clone(),
             clock: clock.clone(),
             rounds: rounds_in,
             plans,
@@ -163,6 +170,7 @@ impl Agent {
             hangup: lifecycle::hangup()?,
             started_with: config.agent.clone(),
             clock,
+            baseline,
             scheduler: plans_in,
             pipeline: pipeline_in,
             outbox: outbox_in,
@@ -180,6 +188,8 @@ impl Agent {
         let mut code = ExitCode::SUCCESS;
         let watchdog = lifecycle::Watchdog::ready(self.heartbeats.clone());
         tokio::select! {
+            // First: once it is cancelled, loops end in time.
+            biased;
             () = shutdown.cancelled() => {}
             () = self.signals.terminated() => tracing::info!("ending: rounds in flight finish, the database is closed"),
             () = watchdog.run() => {}

@@ -2,6 +2,7 @@
 
 mod demo;
 mod echo;
+mod inspect;
 mod probe;
 mod run;
 mod schema;
@@ -46,7 +47,9 @@ enum Command {
     Validate(validate::Validate),
     /// Run probes once, now, and show what they find.
     Probe(probe::Probe),
-    /// Serve HTTP that tells each client the source address it came from.
+    /// Find out, now and without a configuration, whether a target sees this host's own source address.
+    Inspect(inspect::Inspect),
+    /// Tell each client the source address it came from: over HTTP, HTTPS, TCP, UDP and DNS.
     Echo(echo::Echo),
     /// Watch a small cluster on loopback go wrong and heal.
     Demo(demo::Demo),
@@ -83,6 +86,7 @@ pub fn main() -> ExitCode {
     match cli.command {
         Command::Validate(validate) => return validate.run(),
         Command::Schema => return schema::run(),
+        Command::Echo(echo) => return echo.run(),
         _ => {}
     }
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
@@ -96,9 +100,9 @@ pub fn main() -> ExitCode {
         match cli.command {
             Command::Run(run) => run.run().await,
             Command::Probe(probe) => probe.run().await,
-            Command::Echo(echo) => echo.run().await,
+            Command::Inspect(inspect) => inspect.run().await,
             Command::Demo(demo) => demo.run().await,
-            Command::Validate(_) | Command::Schema => ExitCode::SUCCESS,
+            Command::Validate(_) | Command::Schema | Command::Echo(_) => ExitCode::SUCCESS,
         }
     });
     // Nothing may hold up the end: everything that matters has been waited for.

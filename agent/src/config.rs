@@ -13,6 +13,7 @@ mod choice;
 mod cluster;
 mod conflict;
 mod duration;
+mod echo_format;
 mod egress;
 mod fault;
 mod interpolate;
@@ -23,6 +24,7 @@ mod reader;
 mod receiver;
 mod render;
 mod secret;
+mod server;
 mod service;
 mod table;
 mod timing;
@@ -36,15 +38,16 @@ use std::{
 
 use thiserror::Error;
 use toml::de::DeTable;
-use vipwatch_model::egress::Egress;
 
 pub use self::{
     agent::Agent,
     cluster::Cluster,
+    egress::{Asked, DnsRecord, Egress, EgressSource},
     fault::{Fault, Faults, Related},
     probe::Probe,
     receiver::Receiver,
     secret::Secret,
+    server::Server,
     service::{Echo, Protocol, Service, ServiceName},
     timing::Timing,
 };

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! config → plan → scheduler → prober → pipeline → store → outbox → receivers
-//!                                         └────→ status → web
+//!             └→ egress ─┘               └────→ status → web
 //! ```
 //!
 //! [`app`] puts these together; `ARCHITECTURE.md` walks through them.
@@ -11,13 +11,16 @@ pub mod app;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod egress;
 pub mod exit;
 pub mod heartbeat;
 pub mod lifecycle;
 pub mod logging;
+pub mod oneshot;
 pub mod outbox;
 pub mod pipeline;
 pub mod plan;
+pub mod privileges;
 pub mod prober;
 pub mod reload;
 pub mod schedule;

@@ -17,7 +17,9 @@ use chrono::{DateTime, Utc};
 use tokio::sync::{mpsc, watch};
 use vipwatch_model::{
     alert::{Alert, Board, Changes, Known},
+    judge::NodeSight,
     notification::{Notification, Resolution},
+    observation::Observation,
     probe::{Probe, ProbeName},
     state::Transition,
     verdict::Verdict,
@@ -28,10 +30,10 @@ pub use watched::{Last, Tick, Watched};
 
 use crate::{
     clock::Clock,
+    egress::Baseline,
     heartbeat::Heartbeat,
     outbox::Statuses,
     plan::Plan,
-    prober::Observation,
     scheduler::Round,
     status,
     store::{Delivery, DeliveryKey, PastTransition, Record, Restored, Retired, RoundRecord, Store},
@@ -72,6 +74,8 @@ pub struct Parts {
     pub origin: String,
     /// What the operator has to know of the configuration that the agent starts with.
     pub notices: Vec<String>,
+    /// What is known of the agent's own source address, for the page; each round brings its own baseline.
+    pub baseline: Baseline,
     /// How the receivers are doing.
     pub receivers: Statuses,
     /// Shows that the pipeline is alive.
@@ -258,20 +262,27 @@ impl Pipeline {
     }
 
     fn take(&mut self, round: Round) {
-        let Round { planned, at, lateness, missed, observation } = round;
-        let Some(watched) = self.watched.get_mut(&planned.probe.name) else { return };
+        let Round { planned, at, lateness, missed, observation, egress } = round;
+        let Some(watched) = self.watched.get(&planned.probe.name) else { return };
         if !Arc::ptr_eq(&watched.planned, &planned) && watched.planned != planned {
             return; // A round that began before the probe was changed.
         }
         let probe = &planned.probe;
-        if let Observation::Flows(flows) = &observation {
-            for local in flows.iter().filter_map(|flow| Some(flow.local?.ip())) {
+        if let Observation::Flows(sight) = &observation {
+            for local in sight.flows.iter().filter_map(|flow| Some(flow.local?.ip())) {
                 if self.local.insert(local) && self.plan.book.classify(local).is_cluster() {
                     tracing::error!(address = %local, "this agent's own address lies inside the cluster: no translation can be seen from here");
                 }
             }
         }
-        let verdict = self.plan.judge(probe, &observation);
+        let verdict = {
+            let nodes = match &observation {
+                Observation::Flows(_) => node_sights(&self.plan, &self.watched, watched, at),
+                Observation::NodeHealth(_) | Observation::ProxyHealth(_) => Vec::new(),
+            };
+            self.plan.judge(&egress, probe, &observation, &nodes, at)
+        };
+        let Some(watched) = self.watched.get_mut(&planned.probe.name) else { return };
         self.counters.count(observation.flows(), lateness, missed);
         let latency_us = watched::latency_us(&observation);
         let transition = watched.machine.step(verdict.state, at, probe.thresholds);
@@ -367,15 +378,38 @@ impl Pipeline {
 
 /// What is known of all nodes of the probe's service.
 fn nodes_of<'a>(plan: &Plan, watched: &'a HashMap<ProbeName, Watched>, probe: &Probe) -> Vec<Known<'a>> {
-    let service = plan.services.iter().find(|service| Some(service.name.as_str()) == probe.subject.service());
-    let names = service.into_iter().flat_map(|service| &service.nodes);
-    let known = names.filter_map(|name| {
-        let node = watched.get(name)?;
+    let known = nodes_watched(plan, watched, probe).filter_map(|node| {
         let last = node.last.as_ref()?;
         let probe = &node.planned.probe;
         Some(Known { probe, machine: &node.machine, verdict: &last.verdict, at: last.at })
     });
     known.collect()
+}
+
+/// What the nodes of the service of `this` said since its trouble began.
+fn node_sights<'a>(
+    plan: &Plan,
+    watched: &'a HashMap<ProbeName, Watched>,
+    this: &Watched,
+    now: DateTime<Utc>,
+) -> Vec<NodeSight<'a>> {
+    let onset = this.machine.onset().unwrap_or(now);
+    let sight = |node: &'a Watched| {
+        let last = node.last.as_ref().filter(|last| last.at >= onset);
+        let name = node.planned.probe.subject.node().unwrap_or_default();
+        NodeSight { node: name, finding: last.map(|last| last.verdict.finding) }
+    };
+    nodes_watched(plan, watched, &this.planned.probe).map(sight).collect()
+}
+
+/// The health check node ports of the service of `probe`.
+fn nodes_watched<'a>(
+    plan: &Plan,
+    watched: &'a HashMap<ProbeName, Watched>,
+    probe: &Probe,
+) -> impl Iterator<Item = &'a Watched> {
+    let service = plan.services.iter().find(|service| Some(service.name.as_str()) == probe.subject.service());
+    service.into_iter().flat_map(|service| &service.nodes).filter_map(|name| watched.get(name))
 }
 
 impl Counters {

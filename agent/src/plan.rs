@@ -10,20 +10,20 @@ use std::{
     time::Duration,
 };
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use vipwatch_model::{
     address::AddressBook,
-    echo::EchoFormat,
     egress::Egress,
-    judge,
-    probe::{Expectation, Probe, ProbeName, Subject, TrafficPolicy},
+    judge::{self, NodeSight, Scene},
+    observation::Observation,
+    probe::{Expectation, Probe, ProbeName, Subject, TrafficPolicy, Transport},
     state::Thresholds,
     verdict::Verdict,
 };
 
 use crate::{
     config::{self, Config, Protocol, Receiver, Service, Timing},
-    prober::{Host, HttpTarget, Observation},
+    prober::{Exchange, FlowMethod, Host, HttpExchange, HttpPoll, Method, Tls},
     schedule::Schedule,
 };
 
@@ -32,23 +32,6 @@ const AWAY: TimeDelta = TimeDelta::minutes(10);
 
 /// What the database takes per flow, its share of the round included: measured by `make bench`.
 const BYTES_PER_FLOW: f64 = 136.0;
-
-/// How a probe is carried out.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Method {
-    /// HTTP flows; with `echo`, their answers tell the source address.
-    Source {
-        /// Where to.
-        target: HttpTarget,
-        /// How to read the answer; `None` for reachability only.
-        echo: Option<EchoFormat>,
-    },
-    /// One poll of a health check node port.
-    NodeHealth {
-        /// Where to.
-        target: HttpTarget,
-    },
-}
 
 /// A probe with everything that it takes to run it.
 #[derive(Debug, Clone, PartialEq)]
@@ -95,8 +78,8 @@ pub struct Plan {
     pub services: Vec<PlannedService>,
     /// The stand-alone probes, in the order of the configuration.
     pub endpoints: Vec<ProbeName>,
-    /// What is known of the agent's own source address.
-    pub egress: Egress,
+    /// Where the agent's own source address is known from.
+    pub egress: config::Egress,
     /// Whose address is whose.
     pub book: AddressBook,
     /// Who is told.
@@ -130,13 +113,19 @@ impl Plan {
         plan
     }
 
-    /// What an observation of `probe` means.
+    /// What an observation of `probe` at the time `at` means against the baseline `egress`, next to what its
+    /// service's `nodes` said last.
     #[must_use]
-    pub fn judge(&self, probe: &Probe, observation: &Observation) -> Verdict {
-        match observation {
-            Observation::Flows(flows) => judge::source(probe, flows, &self.egress, &self.book),
-            Observation::NodeHealth(health) => judge::node_health(probe, health),
-        }
+    pub fn judge(
+        &self,
+        egress: &Egress,
+        probe: &Probe,
+        observation: &Observation,
+        nodes: &[NodeSight<'_>],
+        at: DateTime<Utc>,
+    ) -> Verdict {
+        let scene = Scene { egress, book: &self.book, nodes, at };
+        judge::observation(probe, observation, &scene)
     }
 
     /// A warning when all targets falling silent at once would take more concurrent flows than
@@ -177,19 +166,15 @@ impl Plan {
         for vip in &service.vips {
             let address = SocketAddr::new(*vip, service.port);
             let tls = service.protocol == Protocol::Https;
-            let target = HttpTarget {
-                tls,
-                host: Host::Address(*vip),
-                port: service.port,
-                server_name: service.host.as_deref().map_or_else(|| vip.to_string(), without_port),
-                authority: service
-                    .host
-                    .clone()
-                    .unwrap_or_else(|| authority(&vip.to_string(), service.port, tls)),
-                path: service.echo.as_ref().map_or_else(|| "/".to_owned(), |echo| echo.path.clone()),
-            };
-            let echo = service.echo.as_ref().map(|echo| echo.format);
-            let expectation = match (echo, policy) {
+            let authority =
+                service.host.clone().unwrap_or_else(|| authority(&vip.to_string(), service.port, tls));
+            let mut exchange =
+                HttpExchange::get(authority, service.echo.as_ref().map_or("/", |echo| &echo.path));
+            exchange.tls =
+                tls.then(|| Tls::new(service.host.as_deref().map_or_else(|| vip.to_string(), without_port)));
+            let mut method = FlowMethod::new(Host::Address(*vip), service.port, Exchange::Http(exchange));
+            method.echo = service.echo.as_ref().map(|echo| echo.format.clone());
+            let expectation = match (&method.echo, policy) {
                 (None, _) => Expectation::Answer,
                 (Some(_), TrafficPolicy::Local) => Expectation::Preserved,
                 (Some(_), TrafficPolicy::Cluster) => Expectation::Any,
@@ -197,26 +182,18 @@ impl Plan {
             let probe_name = ProbeName::of_vip(&name, *vip);
             planned.vips.push(probe_name.clone());
             let subject = Subject::Vip { service: name.clone(), policy, address };
-            let method = Method::Source { target, echo };
+            let method = Method::Flows(Box::new(method));
             self.add(probe_name, subject, expectation, method, &service.timing, &service.labels);
         }
         for node in &config.cluster.nodes {
             let (Some(port), Some(address)) = (service.health_check_node_port, node.addresses.first()) else {
                 continue;
             };
-            let target = HttpTarget {
-                tls: false,
-                host: Host::Address(*address),
-                port,
-                server_name: address.to_string(),
-                authority: authority(&address.to_string(), port, false),
-                path: "/healthz".to_owned(),
-            };
             let probe_name = ProbeName::of_node(&name, &node.name);
             planned.nodes.push(probe_name.clone());
             let address = SocketAddr::new(*address, port);
-            let subject = Subject::Node { service: name.clone(), node: node.name.clone(), address };
-            let method = Method::NodeHealth { target };
+            let subject = Subject::Node { service: name.clone(), policy, node: node.name.clone(), address };
+            let method = Method::NodeHealth(HttpPoll::healthz(address));
             self.add(probe_name, subject, Expectation::Answer, method, &service.timing, &service.labels);
         }
         self.services.push(planned);
@@ -232,22 +209,19 @@ impl Plan {
         if let Some(query) = probe.url.query() {
             path = format!("{path}?{query}");
         }
-        let target = HttpTarget {
-            tls,
-            host: bare.parse::<IpAddr>().map_or_else(|_| Host::Name(host.to_owned()), Host::Address),
-            port,
-            server_name: bare.to_owned(),
-            authority: authority(bare, port, tls),
-            path,
-        };
+        let mut exchange = HttpExchange::get(authority(bare, port, tls), path);
+        exchange.tls = tls.then(|| Tls::new(bare));
+        let to = bare.parse::<IpAddr>().map_or_else(|_| Host::Name(host.to_owned()), Host::Address);
+        let mut method = FlowMethod::new(to, port, Exchange::Http(exchange));
+        method.echo = probe.echo.clone();
         // A query may hold a token, and the URL is shown everywhere.
         let mut shown = probe.url.clone();
         shown.set_query(None);
         shown.set_fragment(None);
         let subject = Subject::Endpoint { url: shown.to_string() };
         self.endpoints.push(name.clone());
-        let method = Method::Source { target, echo: probe.echo };
-        self.add(name, subject, probe.expectation, method, &probe.timing, &BTreeMap::new());
+        let method = Method::Flows(Box::new(method));
+        self.add(name, subject, probe.expectation.clone(), method, &probe.timing, &BTreeMap::new());
     }
 
     fn add(
@@ -267,7 +241,15 @@ impl Plan {
             stale_after: stale_after.max(AWAY),
         };
         self.probes.push(Arc::new(Planned {
-            probe: Probe { name, subject, expectation, thresholds, labels: labels.clone() },
+            probe: Probe {
+                name,
+                subject,
+                transport: Transport::Tcp,
+                vips: Vec::new(),
+                expectation,
+                thresholds,
+                labels: labels.clone(),
+            },
             method,
             schedule: timing.schedule.clone(),
             gap,

@@ -2,71 +2,78 @@
 //!
 //! A failed probe is an observation like any other. Nothing here judges, stores or alerts.
 
+mod answer;
 mod blame;
-mod exchange;
+mod connection;
+mod flow;
+mod http;
+mod method;
+mod ping;
+mod proxy_header;
 mod resolve;
+mod round;
 mod route;
+mod socket;
+mod tcp;
+mod tls;
+mod trust;
+mod udp;
+mod verifier;
 
-use std::{sync::Arc, time::Duration};
+use std::{net::IpAddr, time::Duration};
 
-use futures_util::future::join_all;
 use tokio::{
     sync::{Semaphore, SemaphorePermit},
     time::{Instant, timeout},
 };
 use vipwatch_model::{
-    echo::EchoFormat,
-    flow::{Failure, FailureKind, Flow, Outcome},
+    flow::{Failure, FailureKind, Flow},
     node_health::{HealthAnswer, NodeHealth},
+    observation::Observation,
+    proxy_health::{ProxyAnswer, ProxyHealth},
 };
 
-use exchange::{Answer, Exchanger, Failed};
-pub use exchange::{Host, HttpTarget};
+use answer::CAP;
+use flow::{Progress, micros, until};
+use http::{Answer, Ask};
+pub use method::{
+    Bind, Exchange, FlowMethod, Host, HttpExchange, HttpExpectation, HttpPoll, Method, Pattern, ProxyVersion,
+    TcpExchange, Tls, UdpExchange,
+};
+pub use trust::{Authorities, Identity, Roots, Unusable};
 
-use crate::plan::{Method, Planned};
-
-/// The most of a body that is read: 64 KiB.
-pub const BODY_CAP: usize = 64 * 1024;
+use crate::plan::Planned;
 
 /// The header in which kube-proxy tells the endpoint weight (Kubernetes 1.28 and later).
 const WEIGHT_HEADER: &str = "x-load-balancing-endpoint-weight";
 
-/// What a round saw.
-#[derive(Debug, Clone)]
-pub enum Observation {
-    /// The flows of a source or reachability probe.
-    Flows(Vec<Flow>),
-    /// The poll of a health check node port.
-    NodeHealth(NodeHealth),
+/// What stands in for a round that the agent could not carry out.
+#[must_use]
+pub fn not_made(method: &Method, why: &str) -> Observation {
+    match method {
+        Method::Flows(_) | Method::Ping { .. } => {
+            Observation::Flows(vec![Flow::failed(None, FailureKind::Agent, why)].into())
+        }
+        Method::NodeHealth(_) => {
+            let answer = HealthAnswer::failed(FailureKind::Agent, why);
+            Observation::NodeHealth(NodeHealth { answer, took_us: 0 })
+        }
+        Method::ProxyHealth(_) => {
+            let answer = ProxyAnswer::failed(FailureKind::Agent, why);
+            Observation::ProxyHealth(ProxyHealth { answer, took_us: 0 })
+        }
+    }
 }
 
-impl Observation {
-    /// What stands in for a round that the agent could not carry out.
-    #[must_use]
-    pub fn not_made(method: &Method, why: &str) -> Self {
-        match method {
-            Method::Source { .. } => Self::Flows(vec![Flow::failed(None, FailureKind::Agent, why)]),
-            Method::NodeHealth { .. } => {
-                let answer = HealthAnswer::failed(FailureKind::Agent, why);
-                Self::NodeHealth(NodeHealth { answer, took_us: 0 })
-            }
-        }
-    }
-
-    /// The number of connections that the round made or tried.
-    #[must_use]
-    pub fn flows(&self) -> usize {
-        match self {
-            Self::Flows(flows) => flows.len(),
-            Self::NodeHealth(_) => 1,
-        }
-    }
+/// The addresses of `name`, as this host's name servers give them within `limit`.
+pub(crate) async fn addresses_of(name: &str, limit: Duration) -> Result<Vec<IpAddr>, Failure> {
+    timeout(limit, resolve::addresses(name, &[])).await.unwrap_or_else(|_| Err(resolve::silent(&[])))
 }
 
 /// Carries out rounds. One for the whole agent: it holds the cap on concurrent flows.
 pub struct Prober {
-    slots: Arc<Semaphore>,
-    exchanger: Exchanger,
+    slots: Semaphore,
+    handshakes: tls::Handshakes,
     routes: route::Routes,
 }
 
@@ -75,8 +82,8 @@ impl Prober {
     #[must_use]
     pub fn new(max_flows: usize) -> Self {
         Self {
-            slots: Arc::new(Semaphore::new(max_flows)),
-            exchanger: Exchanger::new(),
+            slots: Semaphore::new(max_flows),
+            handshakes: tls::Handshakes::new(),
             routes: route::Routes::default(),
         }
     }
@@ -84,67 +91,68 @@ impl Prober {
     /// Runs one round. Always ends before the probe's next round is due.
     pub async fn observe(&self, planned: &Planned) -> Observation {
         match &planned.method {
-            Method::Source { target, echo } => {
-                let flows = (0..planned.flows).map(|nth| self.source_flow(planned, target, *echo, nth));
-                let mut flows = join_all(flows).await;
-                self.blame_ourselves(&mut flows).await;
-                Observation::Flows(flows)
+            Method::Flows(method) => Observation::Flows(self.flows(planned, method).await),
+            Method::Ping { address, bind } => Observation::Flows(self.pings(planned, *address, bind).await),
+            Method::NodeHealth(poll) => {
+                let (answer, took_us) = self.poll(planned, poll).await;
+                let answer = match answer {
+                    Ok(answer) => {
+                        let weight =
+                            answer.headers.get(WEIGHT_HEADER).and_then(|weight| weight.to_str().ok());
+                        HealthAnswer::read(answer.status.as_u16(), weight, &answer.body.bytes)
+                    }
+                    Err(failure) if failure.kind == FailureKind::Protocol => {
+                        HealthAnswer::Unreadable(failure.detail)
+                    }
+                    Err(failure) => HealthAnswer::Failed(failure),
+                };
+                Observation::NodeHealth(NodeHealth { answer, took_us })
             }
-            Method::NodeHealth { target } => {
-                let started = Instant::now();
-                let mut answer = self.poll(planned, target).await;
-                if let HealthAnswer::Failed(failure) = &mut answer
-                    && let Some(address) = target.address()
-                    && let Some(ours) = self.routes.failure_of_ours(failure.kind, address.ip()).await
-                {
-                    *failure = ours;
-                }
-                Observation::NodeHealth(NodeHealth { answer, took_us: micros(started.elapsed()) })
-            }
-        }
-    }
-
-    async fn source_flow(
-        &self,
-        planned: &Planned,
-        target: &HttpTarget,
-        echo: Option<EchoFormat>,
-        nth: u32,
-    ) -> Flow {
-        let Some(_slot) = self.slot(planned).await else {
-            return Flow::failed(target.address(), FailureKind::Agent, NO_SLOT);
-        };
-        let cap = if echo.is_some() { BODY_CAP } else { 0 };
-        match self.exchanger.get(target, nth, cap, planned.timeout).await {
-            Ok(answer) => Flow {
-                local: Some(answer.local),
-                remote: Some(answer.remote),
-                phases: answer.phases,
-                outcome: outcome(echo, &answer),
-            },
-            Err(Failed { local, remote, phases, failure }) => {
-                Flow { local, remote, phases, outcome: Outcome::Failed(failure) }
+            Method::ProxyHealth(poll) => {
+                let (answer, took_us) = self.poll(planned, poll).await;
+                let answer = match answer {
+                    Ok(answer) => ProxyAnswer::read(answer.status.as_u16(), &answer.body.bytes),
+                    Err(failure) if failure.kind == FailureKind::Protocol => {
+                        ProxyAnswer::Unreadable(failure.detail)
+                    }
+                    Err(failure) => ProxyAnswer::Failed(failure),
+                };
+                Observation::ProxyHealth(ProxyHealth { answer, took_us })
             }
         }
     }
 
-    async fn poll(&self, planned: &Planned, target: &HttpTarget) -> HealthAnswer {
-        let Some(_slot) = self.slot(planned).await else {
-            return HealthAnswer::failed(FailureKind::Agent, NO_SLOT);
+    /// Polls a health port, and says how long it took in microseconds.
+    async fn poll(&self, planned: &Planned, poll: &HttpPoll) -> (Result<Answer, Failure>, u32) {
+        let started = Instant::now();
+        let answer = match self.ask(planned, poll).await {
+            Err(failure) => {
+                let ours = self.routes.failure_of_ours(failure.kind, poll.address.ip(), &poll.bind).await;
+                Err(ours.unwrap_or(failure))
+            }
+            answer => answer,
         };
-        match self.exchanger.get(target, 0, BODY_CAP, planned.timeout).await {
-            Ok(answer) => {
-                let weight = answer.headers.get(WEIGHT_HEADER).and_then(|weight| weight.to_str().ok());
-                match &answer.body {
-                    Ok(body) => HealthAnswer::read(answer.status.as_u16(), weight, body),
-                    Err(why) => HealthAnswer::Unreadable(why.clone()),
-                }
-            }
-            Err(failed) if failed.failure.kind == FailureKind::Protocol => {
-                HealthAnswer::Unreadable(failed.failure.detail)
-            }
-            Err(failed) => HealthAnswer::Failed(failed.failure),
+        (answer, micros(started.elapsed()))
+    }
+
+    async fn ask(&self, planned: &Planned, poll: &HttpPoll) -> Result<Answer, Failure> {
+        let Some(_slot) = self.slot(planned).await else {
+            return Err(Failure::new(FailureKind::Agent, NO_SLOT));
+        };
+        let mut progress = Progress::towards(poll.address);
+        let authority = poll.address.to_string();
+        let answer = until(Instant::now() + planned.timeout, async {
+            let wire = connection::open(&poll.bind, None, None, &mut progress).await?;
+            http::exchange(wire, &Ask::poll(poll, &authority), &mut progress).await
+        });
+        let answer = answer.await?;
+        if answer.body.cut_off {
+            return Err(Failure::new(
+                FailureKind::Protocol,
+                format!("the answer is longer than {CAP} bytes"),
+            ));
         }
+        Ok(answer)
     }
 
     /// A place among the concurrent flows, waited for no longer than the round can afford.
@@ -153,59 +161,6 @@ impl Prober {
         let patience = planned.gap.saturating_sub(planned.timeout) / 2;
         timeout(patience, self.slots.acquire()).await.ok()?.ok()
     }
-
-    /// Asks, once per address, whether failures have their cause on this host.
-    async fn blame_ourselves(&self, flows: &mut [Flow]) {
-        let mut asked: Option<(std::net::IpAddr, FailureKind, Option<Failure>)> = None;
-        for flow in flows {
-            let (Some(remote), Outcome::Failed(failure)) = (flow.remote, &mut flow.outcome) else { continue };
-            let key = (remote.ip(), failure.kind);
-            if asked.as_ref().is_none_or(|(address, kind, _)| (*address, *kind) != key) {
-                asked = Some((key.0, key.1, self.routes.failure_of_ours(key.1, key.0).await));
-            }
-            if let Some((_, _, Some(ours))) = &asked {
-                *failure = ours.clone();
-            }
-        }
-    }
 }
 
 const NO_SLOT: &str = "no slot for a connection was free in time; raise agent.max_flows or probe less often";
-
-/// What an HTTP answer means to a source probe. A client or redirect status proves that the target
-/// answers, so it is never "down"; it only tells nothing about the source address.
-fn outcome(echo: Option<EchoFormat>, answer: &Answer) -> Outcome {
-    let status = answer.status;
-    if status.is_server_error() {
-        let words = status.canonical_reason().unwrap_or_default();
-        let failure = Failure::new(
-            FailureKind::Status,
-            format!("HTTP {} {words}", status.as_u16()).trim_end().to_owned(),
-        );
-        return Outcome::Failed(failure);
-    }
-    let Some(format) = echo else { return Outcome::Answered };
-    if !status.is_success() {
-        return Outcome::Unreadable(format!("the answer is HTTP {} instead of an echo", status.as_u16()));
-    }
-    match &answer.body {
-        Ok(body) => match format.read(body) {
-            Ok(report) => Outcome::Echoed(report),
-            Err(error) => Outcome::Unreadable(error.to_string()),
-        },
-        Err(why) => Outcome::Unreadable(why.clone()),
-    }
-}
-
-/// A duration in whole microseconds, as far as 32 bits reach (71 minutes).
-fn micros(duration: Duration) -> u32 {
-    u32::try_from(duration.as_micros()).unwrap_or(u32::MAX)
-}
-
-/// The time since `*mark` in microseconds; moves the mark to now.
-fn lap(mark: &mut Instant) -> u32 {
-    let now = Instant::now();
-    let took = micros(now - *mark);
-    *mark = now;
-    took
-}

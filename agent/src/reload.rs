@@ -12,12 +12,16 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     clock::Clock,
     config::{self, Agent, Config},
+    egress::Baseline,
     lifecycle, outbox, pipeline,
     plan::Plan,
 };
 
 /// How long a changed file is left alone, so that a half-written one is not read.
 const SETTLE: Duration = Duration::from_millis(200);
+
+/// How long until a file that cannot be watched is looked at again.
+const UNWATCHED: Duration = Duration::from_secs(2);
 
 /// Watches the file and tells the other parts.
 pub struct Reloader {
@@ -31,6 +35,8 @@ pub struct Reloader {
     pub started_with: Agent,
     /// Wall time.
     pub clock: Clock,
+    /// What rounds are judged against.
+    pub baseline: Baseline,
     /// The scheduler's input.
     pub scheduler: mpsc::Sender<Arc<Plan>>,
     /// The pipeline's input.
@@ -53,10 +59,12 @@ impl Reloader {
         loop {
             // Anew each time: a link on the way may lead elsewhere by now. What changed before the watch began
             // shows only by comparing, so that comes after it.
-            let _watcher = self.watch(changed_in.clone());
+            let watcher = self.watch(changed_in.clone());
             self.compare(asked).await;
             tokio::select! {
                 () = shutdown.cancelled() => return,
+                // A ConfigMap may have been swapped in the very moment in which the watch was set up.
+                () = tokio::time::sleep(UNWATCHED), if watcher.is_none() => asked = false,
                 _ = self.hangup.recv() => asked = true,
                 Some(()) = changed.recv() => {
                     asked = false;
@@ -95,7 +103,7 @@ impl Reloader {
         });
         watcher
             .inspect_err(|error| {
-                tracing::warn!(%error, "failed to watch the configuration file; SIGHUP still reloads it");
+                tracing::debug!(%error, "failed to watch the configuration file; looking at it every 2 s");
             })
             .ok()
     }
@@ -129,6 +137,8 @@ impl Reloader {
         tracing::info!(probes = plan.probes.len(), "reloaded the configuration");
         let _ = self.outbox.send(outbox::Command::Receivers(plan.receivers.clone())).await;
         let at = self.clock.now();
+        // First, so that no round of the new plan is judged against what only the old one asked for.
+        self.baseline.take_over(Arc::clone(&plan)).await;
         let _ = self.pipeline.send(pipeline::Command::Plan { plan: Arc::clone(&plan), at, notices }).await;
         let _ = self.scheduler.send(plan).await;
     }

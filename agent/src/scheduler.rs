@@ -15,16 +15,17 @@ use chrono::{DateTime, Utc};
 use tokio::{
     sync::mpsc,
     task::{Id, JoinSet},
-    time::{Instant, timeout},
+    time::{Instant, timeout, timeout_at},
 };
 use tokio_util::sync::CancellationToken;
-use vipwatch_model::probe::ProbeName;
+use vipwatch_model::{egress::Egress, observation::Observation, probe::ProbeName};
 
 use crate::{
     clock::Clock,
+    egress::Baseline,
     heartbeat::Heartbeat,
     plan::{Plan, Planned},
-    prober::{Observation, Prober},
+    prober::{self, Prober},
 };
 use ticks::Ticks;
 
@@ -48,6 +49,8 @@ pub struct Round {
     pub missed: u64,
     /// What it saw.
     pub observation: Observation,
+    /// What it is to be judged against.
+    pub egress: Arc<Egress>,
 }
 
 /// Carries out rounds.
@@ -66,6 +69,8 @@ impl Observe for Prober {
 pub struct Parts<O> {
     /// Carries out the rounds.
     pub observer: Arc<O>,
+    /// Knows what they are judged against.
+    pub baseline: Baseline,
     /// Wall time.
     pub clock: Clock,
     /// Where finished rounds go.
@@ -78,9 +83,10 @@ pub struct Parts<O> {
 
 /// Runs until `shutdown`, then lets rounds in flight finish for a moment.
 pub async fn run<O: Observe>(parts: Parts<O>, shutdown: CancellationToken) {
-    let Parts { observer, clock, rounds, mut plans, heartbeat } = parts;
+    let Parts { observer, baseline, clock, rounds, mut plans, heartbeat } = parts;
     let mut scheduler = Scheduler {
         observer,
+        baseline,
         rounds,
         entries: HashMap::new(),
         ticks: Ticks::new(clock.now(), Instant::now()),
@@ -107,6 +113,7 @@ pub async fn run<O: Observe>(parts: Parts<O>, shutdown: CancellationToken) {
 
 struct Scheduler<O> {
     observer: Arc<O>,
+    baseline: Baseline,
     clock: Clock,
     rounds: mpsc::Sender<Round>,
     entries: HashMap<ProbeName, Entry>,
@@ -178,6 +185,7 @@ impl<O: Observe> Scheduler<O> {
                 let missed = std::mem::take(&mut entry.missed);
                 let round = round(
                     Arc::clone(&self.observer),
+                    self.baseline.clone(),
                     self.clock.clone(),
                     self.rounds.clone(),
                     Arc::clone(&planned),
@@ -219,9 +227,9 @@ impl<O: Observe> Scheduler<O> {
         if panicked {
             // The panic itself has been logged by the panic hook.
             let observation =
-                Observation::not_made(&planned.method, "the agent failed in the middle of the round");
-            let round =
-                Round { planned, at: self.clock.now(), lateness: Duration::ZERO, missed: 0, observation };
+                prober::not_made(&planned.method, "the agent failed in the middle of the round");
+            let (at, egress) = (self.clock.now(), Arc::clone(self.baseline.known().egress()));
+            let round = Round { planned, at, lateness: Duration::ZERO, missed: 0, observation, egress };
             let _ = self.rounds.send(round).await;
         }
     }
@@ -229,6 +237,7 @@ impl<O: Observe> Scheduler<O> {
 
 async fn round(
     observer: Arc<impl Observe>,
+    baseline: Baseline,
     clock: Clock,
     rounds: mpsc::Sender<Round>,
     planned: Arc<Planned>,
@@ -237,9 +246,12 @@ async fn round(
 ) {
     // A round that cannot end in time must not keep its probe from ever running again, and has to be over
     // when the next one is due.
-    let observation = timeout(planned.gap * 19 / 20, observer.observe(&planned)).await;
+    let until = Instant::now() + planned.gap * 19 / 20;
+    let observation = timeout_at(until, observer.observe(&planned)).await;
     let observation = observation
-        .unwrap_or_else(|_| Observation::not_made(&planned.method, "the round took as long as its interval"));
+        .unwrap_or_else(|_| prober::not_made(&planned.method, "the round took as long as its interval"));
+    let at = clock.now();
+    let egress = baseline.for_round(&planned.probe, &observation, until).await;
     // The receiver is gone only when the agent is ending.
-    let _ = rounds.send(Round { planned, at: clock.now(), lateness, missed, observation }).await;
+    let _ = rounds.send(Round { planned, at, lateness, missed, observation, egress }).await;
 }

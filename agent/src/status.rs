@@ -1,23 +1,26 @@
 //! The picture that the page and the API show, drawn from the pipeline's state.
 
-use std::sync::Arc;
+use std::{net::SocketAddr, sync::Arc};
 
 use tokio::sync::watch;
 use vipwatch_model::{
     alert::{Alert, Severity},
+    egress::Family,
     probe::{ProbeName, TrafficPolicy},
     state::State,
+    verdict::{Evidence, Finding, Responder, Verdict},
 };
 use vipwatch_web::{
     Status,
     api::{
-        self, AgentView, AlertView, Check, ConfigView, DeliveryView, NodeHealthView, Overview, Pending,
-        Policy, ProbeView, Readiness, ReceiverView, RoundView, SchedulerView, ServiceView, StoreView,
-        Summary, TransitionView,
+        self, AgentView, AlertView, Check, ConfigView, DeliveryView, EgressChangeView, EgressView,
+        NodeHealthView, Overview, Pending, Policy, ProbeView, Readiness, ReceiverView, RoundView,
+        SchedulerView, ServiceView, StoreView, Summary, TransitionView,
     },
 };
 
 use crate::{
+    egress::{Change, Known},
     heartbeat::Heartbeat,
     outbox::ReceiverStatus,
     pipeline::{Last, Pipeline, Watched},
@@ -124,6 +127,7 @@ fn agent(pipeline: &Pipeline) -> AgentView {
     let store = &pipeline.parts.store;
     let error = store.health().error;
     let counters = &pipeline.counters;
+    let known = pipeline.parts.baseline.known();
     let mut lateness: Vec<u32> = counters.lateness_us.iter().copied().collect();
     lateness.sort_unstable();
     let quantile = |share: usize| {
@@ -151,36 +155,66 @@ fn agent(pipeline: &Pipeline) -> AgentView {
             lateness_p50_ms: quantile(50),
             lateness_p99_ms: quantile(99),
         },
-        egress: egress(pipeline),
-        notices: notices(pipeline),
+        egress: egress(pipeline, &known),
+        egress_changes: known.changes().iter().map(egress_change).collect(),
+        notices: notices(pipeline, &known),
     }
 }
 
-fn egress(pipeline: &Pipeline) -> Vec<String> {
-    let mut words = Vec::new();
-    if pipeline.plan.egress.socket {
+/// Each egress address by where it is known from, and for the families in use why it is not known.
+fn egress(pipeline: &Pipeline, known: &Known) -> Vec<EgressView> {
+    let egress = known.egress();
+    let view = |address: Option<String>, source: &str| EgressView {
+        address,
+        source: source.to_owned(),
+        local: None,
+        confirmed_at: None,
+    };
+    let mut views = Vec::new();
+    if egress.socket {
         let mut local: Vec<String> = pipeline.local.iter().map(ToString::to_string).collect();
         local.sort();
-        words.push(match local.as_slice() {
-            [] => "the socket's own address".to_owned(),
-            local => format!("the socket's own address ({})", local.join(", ")),
-        });
+        let address = if local.is_empty() { "not used yet".to_owned() } else { local.join(", ") };
+        views.push(view(Some(address), "the flow's own address"));
     }
-    words.extend(pipeline.plan.egress.fixed.iter().map(|net| format!("{net}, as configured")));
-    words
+    views.extend(egress.fixed.iter().map(|net| view(Some(net.to_string()), "as configured")));
+    views.extend(egress.learnt.iter().map(|learnt| EgressView {
+        local: Some(learnt.local.to_string()),
+        confirmed_at: Some(learnt.at),
+        ..view(Some(learnt.address.to_string()), &learnt.from)
+    }));
+    let in_use =
+        |family| pipeline.local.is_empty() || pipeline.local.iter().any(|local| Family::of(*local) == family);
+    let unknown = egress.unknown.iter().filter(|unknown| unknown.family.is_none_or(in_use));
+    views.extend(unknown.map(|unknown| view(None, &unknown.why)));
+    views
 }
 
-fn notices(pipeline: &Pipeline) -> Vec<String> {
+fn egress_change(change: &Change) -> EgressChangeView {
+    EgressChangeView {
+        at: change.at,
+        from: change.from.to_string(),
+        to: change.to.to_string(),
+        source: change.source.clone(),
+    }
+}
+
+/// What the operator has to know. A vantage inside of the cluster, or behind an address of it, is the loudest of all.
+fn notices(pipeline: &Pipeline, known: &Known) -> Vec<String> {
+    const NOTHING_TO_SEE: &str = "no translation can be seen: run vipwatch on a host outside of it";
+    let book = &pipeline.plan.book;
     let inside = pipeline.local.iter().filter_map(|address| {
-        let class = pipeline.plan.book.classify(*address);
-        class.is_cluster().then(|| {
-            format!(
-                "This agent's own address {address} lies inside the cluster ({class}). From there no translation \
-                 can be seen: run vipwatch on a host outside of it."
-            )
+        let class = book.classify(*address);
+        let inside = class.is_cluster();
+        inside.then(|| {
+            format!("This agent's own address {address} lies inside the cluster ({class}). From there {NOTHING_TO_SEE}.")
         })
     });
-    pipeline.notices.iter().cloned().chain(inside).collect()
+    let seen_inside = known.inside().iter().map(|address| {
+        let class = book.classify(*address);
+        format!("This agent is seen from outside as {address}, which is of the cluster ({class}). From behind it {NOTHING_TO_SEE}.")
+    });
+    pipeline.notices.iter().cloned().chain(inside).chain(seen_inside).collect()
 }
 
 fn service(pipeline: &Pipeline, planned: &PlannedService) -> ServiceView {
@@ -225,7 +259,25 @@ fn probe(pipeline: &Pipeline, name: &ProbeName) -> Option<ProbeView> {
         pending: pending(watched),
         last: watched.last.as_ref().map(round),
         history: history(watched),
+        answered_by: watched.distribution.answered_by().iter().map(responder).collect(),
+        silent_nodes: silent_nodes(pipeline, watched),
     })
+}
+
+fn responder(by: &Responder) -> api::Responder {
+    api::Responder { node: by.node.clone(), pod: by.pod.clone(), flows: by.flows }
+}
+
+/// Nodes with ready endpoints of the probe's service that answered none of its flows.
+fn silent_nodes(pipeline: &Pipeline, watched: &Watched) -> Vec<String> {
+    let service = watched.planned.probe.subject.service();
+    let service = pipeline.plan.services.iter().find(|planned| Some(planned.name.as_str()) == service);
+    let nodes = service.into_iter().flat_map(|service| &service.nodes);
+    let ready = nodes.filter_map(|name| pipeline.watched.get(name)).filter_map(|node| {
+        let last = node.last.as_ref()?;
+        (last.verdict.finding == Finding::Ready).then(|| node.planned.probe.subject.node()).flatten()
+    });
+    watched.distribution.silent(ready).into_iter().map(str::to_owned).collect()
 }
 
 fn node(pipeline: &Pipeline, name: &ProbeName) -> Option<NodeHealthView> {
@@ -270,6 +322,7 @@ fn round(last: &Last) -> RoundView {
         finding: verdict.finding.to_string(),
         state: state(verdict.state),
         reason: verdict.reason.clone(),
+        cause: verdict.cause.as_ref().map(|cause| cause.text.clone()),
         remedy: verdict.remedy.clone(),
         expected: verdict.expected.clone(),
         observed: observed
@@ -278,8 +331,32 @@ fn round(last: &Last) -> RoundView {
         flows_ok: verdict.answered,
         flows: verdict.flows,
         latency_ms: last.latency_us.map(millis),
-        responders: verdict.responders.clone(),
+        responders: verdict.answered_by.iter().map(ToString::to_string).collect(),
+        notes: verdict
+            .notes
+            .iter()
+            .map(|note| api::Note { kind: note.kind.to_string(), text: note.text.clone() })
+            .collect(),
+        evidence: evidence(verdict),
     }
+}
+
+/// Flow by flow, unless there is nothing to explain: with many probes it would be most of the document.
+fn evidence(verdict: &Verdict) -> Vec<api::Flow> {
+    if verdict.state == State::Up && verdict.notes.is_empty() {
+        return Vec::new();
+    }
+    let flow = |flow: &Evidence| api::Flow {
+        finding: flow.finding.to_string(),
+        local: flow.local.map(|local| local.to_string()),
+        remote: flow.remote.map(|remote| remote.to_string()),
+        seen: flow.seen.map(|seen| match flow.port {
+            Some(port) => SocketAddr::new(seen, port).to_string(),
+            None => seen.to_string(),
+        }),
+        failure: flow.failure.map(|failure| failure.to_string()),
+    };
+    verdict.evidence.iter().map(flow).collect()
 }
 
 fn alert_view(alert: &Alert, deliveries: Vec<DeliveryView>) -> AlertView {
@@ -301,6 +378,7 @@ fn alert_view(alert: &Alert, deliveries: Vec<DeliveryView>) -> AlertView {
         reason: alert.reason.clone(),
         expected: alert.expected.clone(),
         observed: observed.map(|seen| format!("{} ({})", seen.address, seen.what)).collect(),
+        cause: alert.cause.as_ref().map(|cause| cause.text.clone()),
         remedy: alert.remedy.clone(),
         deliveries,
     }

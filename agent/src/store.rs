@@ -28,9 +28,11 @@ use thiserror::Error;
 use tokio::sync::{mpsc, watch};
 use vipwatch_model::{
     alert::{Alert, Event},
-    flow::Flow,
-    node_health::NodeHealth,
+    flow::{Failure, Flow},
+    node_health::{HealthAnswer, NodeHealth},
     notification::Resolution,
+    observation::{Observation, Sight},
+    proxy_health::{ProxyAnswer, ProxyHealth},
     state::{Machine, Transition},
     verdict::Verdict,
 };
@@ -39,7 +41,7 @@ pub use open::SCHEMA_VERSION;
 use queue::Queue;
 pub use restore::{PastTransition, Remembered, Restored, Tally};
 
-use crate::{clock::Clock, heartbeat::Heartbeat, plan::Planned, prober::Observation};
+use crate::{clock::Clock, heartbeat::Heartbeat, plan::Planned};
 
 /// Everything that one round leaves behind; written in one transaction.
 #[derive(Debug, Clone)]
@@ -69,15 +71,19 @@ pub struct RoundRecord {
 impl RoundRecord {
     fn flows(&self) -> &[Flow] {
         match &self.observation {
-            Observation::Flows(flows) => flows,
-            Observation::NodeHealth(_) => &[],
+            Observation::Flows(sight) => &sight.flows,
+            Observation::NodeHealth(_) | Observation::ProxyHealth(_) => &[],
         }
     }
 
-    fn node_health(&self) -> Option<&NodeHealth> {
+    /// Why a poll got no answer.
+    fn failed_poll(&self) -> Option<&Failure> {
         match &self.observation {
-            Observation::Flows(_) => None,
-            Observation::NodeHealth(health) => Some(health),
+            Observation::NodeHealth(NodeHealth { answer: HealthAnswer::Failed(failure), .. })
+            | Observation::ProxyHealth(ProxyHealth { answer: ProxyAnswer::Failed(failure), .. }) => {
+                Some(failure)
+            }
+            _ => None,
         }
     }
 }
@@ -193,7 +199,7 @@ impl Record {
     fn slim(&mut self) -> bool {
         match self {
             Self::Round(round) if !round.flows().is_empty() => {
-                round.observation = Observation::Flows(Vec::new());
+                round.observation = Observation::Flows(Sight::default());
                 true
             }
             _ => false,

@@ -39,10 +39,23 @@ pub struct SourceReport {
     pub address: IpAddr,
     /// The peer port, where the format carries it.
     pub port: Option<u16>,
+    /// The client addresses that the far side found in `Forwarded`, `X-Forwarded-For` or `X-Real-IP`, in their
+    /// order: what a proxy on the way says.
+    pub forwarded: Vec<IpAddr>,
+    /// Whether servers of this format take `address` out of such a header when there is one.
+    pub trusts_headers: bool,
     /// The node that answered, where the far side names it.
     pub node: Option<String>,
     /// The pod that answered, where the far side names it.
     pub pod: Option<String>,
+}
+
+impl SourceReport {
+    /// A report of `address` and `port`, and of nothing else.
+    #[must_use]
+    pub fn of(address: IpAddr, port: Option<u16>) -> Self {
+        Self { address, port, forwarded: Vec::new(), trusts_headers: false, node: None, pod: None }
+    }
 }
 
 words! {
@@ -60,10 +73,12 @@ words! {
         Unreachable = "unreachable",
         /// The TLS handshake failed.
         Tls = "tls",
-        /// The answer was no HTTP, or broke off.
+        /// The answer was of another protocol, or broke off.
         Protocol = "protocol",
         /// An HTTP status that means failure.
         Status = "status",
+        /// An answer that is not the expected one: another status, body, or DNS record.
+        Unexpected = "unexpected",
         /// The agent's own network is at fault: no link, no route, no address. Says nothing of the target.
         Vantage = "vantage",
         /// The agent itself is at fault: out of sockets, out of time slots, a panic. Says nothing of the target.
@@ -91,8 +106,9 @@ impl FailureKind {
             Self::Timeout => "timed out",
             Self::Unreachable => "found no host there",
             Self::Tls => "failed in the TLS handshake",
-            Self::Protocol => "got an answer that is no HTTP or broke off",
+            Self::Protocol => "got an answer that broke off or is of another protocol",
             Self::Status => "got an HTTP error status",
+            Self::Unexpected => "got another answer than expected",
             Self::Vantage => "could not leave this host",
             Self::Agent => "were not made by the agent",
         }
@@ -138,6 +154,8 @@ pub struct Flow {
     pub remote: Option<SocketAddr>,
     /// How long each phase took.
     pub phases: Phases,
+    /// How often the request was sent again because no answer came (UDP only).
+    pub retransmits: u8,
     /// How it ended.
     pub outcome: Outcome,
 }
@@ -147,7 +165,7 @@ impl Flow {
     #[must_use]
     pub fn failed(remote: Option<SocketAddr>, kind: FailureKind, detail: impl Into<String>) -> Self {
         let outcome = Outcome::Failed(Failure::new(kind, detail));
-        Self { local: None, remote, phases: Phases::default(), outcome }
+        Self { local: None, remote, phases: Phases::default(), retransmits: 0, outcome }
     }
 
     /// The failure, if the flow failed.

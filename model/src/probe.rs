@@ -7,7 +7,9 @@ use std::{
     sync::Arc,
 };
 
-use crate::state::Thresholds;
+use ipnet::IpNet;
+
+use crate::{state::Thresholds, words::words};
 
 /// A probe's name: `namespace/service@VIP` and `namespace/service@node` for what follows from a service,
 /// the configured name for a stand-alone probe. Unique within an agent, stable across restarts.
@@ -80,10 +82,19 @@ pub enum Subject {
     Node {
         /// `namespace/name`.
         service: String,
+        /// The policy that the service ought to have.
+        policy: TrafficPolicy,
         /// The node's name.
         node: String,
         /// The node's address and the health check node port.
         address: SocketAddr,
+    },
+    /// A node itself, whatever services there are: its kube-proxy's health port, or whether it answers at all.
+    Host {
+        /// The node's name.
+        node: String,
+        /// What is asked: `192.0.2.11:10256`, or `192.0.2.11` for echo requests of ICMP.
+        target: String,
     },
     /// Anything that is no Service.
     Endpoint {
@@ -98,7 +109,7 @@ impl Subject {
     pub fn service(&self) -> Option<&str> {
         match self {
             Self::Vip { service, .. } | Self::Node { service, .. } => Some(service),
-            Self::Endpoint { .. } => None,
+            Self::Host { .. } | Self::Endpoint { .. } => None,
         }
     }
 
@@ -106,7 +117,7 @@ impl Subject {
     #[must_use]
     pub fn node(&self) -> Option<&str> {
         match self {
-            Self::Node { node, .. } => Some(node),
+            Self::Node { node, .. } | Self::Host { node, .. } => Some(node),
             _ => None,
         }
     }
@@ -116,20 +127,50 @@ impl Subject {
     pub fn target(&self) -> String {
         match self {
             Self::Vip { address, .. } | Self::Node { address, .. } => address.to_string(),
+            Self::Host { target, .. } => target.clone(),
             Self::Endpoint { url } => url.clone(),
         }
     }
 }
 
 /// What the source address reported by the far side ought to be.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Expectation {
     /// An egress address of the agent: the client's address survives.
     Preserved,
+    /// An egress address of the agent in the headers by which proxies name a client; whose address the
+    /// connection has does not matter.
+    InHeader,
+    /// An address out of these networks: the known translation of a gateway, say.
+    Within(Vec<IpNet>),
     /// Any address will do.
     Any,
     /// No echo is asked for: an answer will do.
     Answer,
+}
+
+words! {
+    /// What flows are made of.
+    pub enum Transport {
+        /// Connections.
+        Tcp = "tcp",
+        /// Datagrams.
+        Udp = "udp",
+        /// Echo requests.
+        Icmp = "icmp",
+    }
+}
+
+impl Transport {
+    /// What one flow is called.
+    #[must_use]
+    pub fn noun(self) -> &'static str {
+        match self {
+            Self::Tcp => "connection",
+            Self::Udp => "UDP exchange",
+            Self::Icmp => "ping",
+        }
+    }
 }
 
 /// A probe, as far as judging and alerting are concerned.
@@ -139,8 +180,12 @@ pub struct Probe {
     pub name: ProbeName,
     /// What it is pointed at.
     pub subject: Subject,
+    /// What its flows are made of.
+    pub transport: Transport,
     /// What the source address ought to be (of no meaning for node health).
     pub expectation: Expectation,
+    /// All VIPs of its service, to which the service's name in DNS ought to lead; empty where it has none.
+    pub vips: Vec<IpAddr>,
     /// How many rounds it takes to change the state.
     pub thresholds: Thresholds,
     /// Labels of the service, for its alerts.

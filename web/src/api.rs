@@ -4,6 +4,7 @@
 //! Every time is UTC and every duration carries its unit in its name.
 
 mod alert;
+mod egress;
 mod health;
 mod probe;
 
@@ -12,14 +13,21 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 pub use alert::{AlertView, DeliveryState, DeliveryView, ReceiverView, Severity, TransitionView};
+pub use egress::{EgressChangeView, EgressView};
 pub use health::{AgentView, Check, ConfigView, Problem, Readiness, SchedulerView, StoreView, Summary};
-pub use probe::{NodeHealthView, Pending, Policy, ProbeView, RoundView, Seen, ServiceView, State, Tick};
+pub use probe::{
+    Flow, NodeHealthView, Note, Pending, Policy, ProbeView, Responder, RoundView, Seen, ServiceView, State,
+    Tick,
+};
 
 /// The most history ticks a probe carries.
 pub const HISTORY_TICKS: usize = 60;
 
 /// The most recent transitions an overview carries.
 pub const RECENT_TRANSITIONS: usize = 50;
+
+/// The most recent changes of the egress address an overview carries.
+pub const RECENT_EGRESS_CHANGES: usize = 20;
 
 /// Everything the overview page shows, at one moment.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]

@@ -4,12 +4,13 @@ use std::{process::ExitCode, sync::Arc};
 
 use clap::Args;
 use comfy_table::{Cell, Color, ContentArrangement, Table, presets::UTF8_HORIZONTAL_ONLY};
-use futures_util::future::join_all;
 use vipwatch_model::{probe::Probe as ModelProbe, state::State, verdict::Verdict};
 
 use super::ConfigFile;
 use crate::{
-    app, exit,
+    app,
+    clock::Clock,
+    egress, exit, oneshot,
     plan::{Plan, Planned},
     prober::Prober,
 };
@@ -31,7 +32,7 @@ impl Probe {
             Ok(config) => config,
             Err(code) => return code.into(),
         };
-        let plan = Plan::new(&config);
+        let plan = Arc::new(Plan::new(&config));
         let wanted = |probe: &ModelProbe, name: &str| {
             probe.name.as_str() == name
                 || probe.subject.service() == Some(name)
@@ -55,12 +56,12 @@ impl Probe {
             })
             .collect();
         let prober = Prober::new(config.agent.max_flows);
-        let rounds = join_all(chosen.iter().map(|planned| prober.observe(planned))).await;
-        let verdicts: Vec<(&Planned, Verdict)> = chosen
-            .iter()
-            .zip(rounds)
-            .map(|(planned, observation)| (planned.as_ref(), plan.judge(&planned.probe, &observation)))
-            .collect();
+        let clock = Clock::system();
+        let known = egress::learn_once(Arc::clone(&plan), &prober, &clock).await;
+        let chosen: Vec<&Planned> = chosen.into_iter().map(AsRef::as_ref).collect();
+        let finished = oneshot::rounds(&plan, &known, &chosen, &prober, &clock).await;
+        let verdicts: Vec<(&Planned, Verdict)> =
+            finished.into_iter().map(|round| (round.planned, round.verdict)).collect();
         super::print(&if self.json { json(&verdicts) } else { table(&verdicts) });
         code(&verdicts)
     }
@@ -103,10 +104,12 @@ fn table(verdicts: &[(&Planned, Verdict)]) -> String {
             State::Degraded => Color::Yellow,
             State::Translated | State::Down => Color::Red,
         };
-        let why = match &verdict.remedy {
-            Some(remedy) if verdict.state.is_bad() => format!("{}\n→ {remedy}", verdict.reason),
-            _ => verdict.reason.clone(),
-        };
+        let bad = verdict.state.is_bad();
+        let cause = verdict.cause.as_ref().filter(|_| bad).map(|cause| format!("\n? {}", cause.text));
+        let remedy = verdict.remedy.as_ref().filter(|_| bad).map(|remedy| format!("\n→ {remedy}"));
+        let notes: String = verdict.notes.iter().map(|note| format!("\n! {}", note.text)).collect();
+        let why =
+            format!("{}{}{}{notes}", verdict.reason, cause.unwrap_or_default(), remedy.unwrap_or_default());
         table.add_row([
             Cell::new(planned.probe.name.as_str()),
             Cell::new(verdict.finding).fg(color),

@@ -5,7 +5,7 @@ use schemars::{Schema, json_schema};
 use super::{nearest::nearest, value::Complaint};
 
 /// Something that is written as one of a few words.
-pub(super) trait Choice: Copy + Sized + 'static {
+pub(super) trait Choice: Clone + Sized + 'static {
     /// What the words stand for, as in "an echo format".
     const WHAT: &'static str;
     /// The words and their meaning.
@@ -53,7 +53,7 @@ pub(super) use choice;
 
 pub(super) fn choose<T: Choice>(text: &str) -> Result<T, Complaint> {
     if let Some((_, value)) = T::WORDS.iter().find(|(word, _)| *word == text) {
-        return Ok(*value);
+        return Ok(value.clone());
     }
     let words = || T::WORDS.iter().map(|(word, _)| *word);
     let hint = match (nearest(text, words()), T::WORDS) {

@@ -24,6 +24,10 @@ pub(super) fn check(root: &Root, reader: &mut Reader<'_>) {
     node_addresses(nodes, services, reader);
     pod_networks(cluster, nodes, reader);
     service_ports(services, nodes, reader);
+    if let Some(egress) = root.egress.given() {
+        egress.value.check_references(probes, reader);
+        egress.value.check_cluster(cluster, reader);
+    }
 }
 
 fn tables<T>(slot: &Slot<Tables<T>>) -> &[T] {

@@ -1,6 +1,6 @@
 //! Names and other short texts.
 
-use std::fmt;
+use std::{fmt, net::IpAddr};
 
 use super::value::{Complaint, Text, text_values};
 
@@ -79,4 +79,28 @@ impl Text for HeaderName {
     }
 }
 
-text_values!(Name, Line);
+/// A name in the DNS.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct DnsName(pub(super) String);
+
+impl Text for DnsName {
+    const WHAT: &'static str = "a DNS name";
+    const EXAMPLE: &'static str = "echo.example.net";
+
+    fn parse(text: &str) -> Result<Self, Complaint> {
+        if text.parse::<IpAddr>().is_ok() {
+            return Err(Complaint::new("expected a DNS name, found an address"));
+        }
+        let label = |label: &str| {
+            let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
+            (1..=63).contains(&label.len()) && label.bytes().all(fits)
+        };
+        let name = text.strip_suffix('.').unwrap_or(text);
+        if name.len() > 253 || !name.split('.').all(label) {
+            return Err(Complaint::expected::<Self>());
+        }
+        Ok(Self(text.to_owned()))
+    }
+}
+
+text_values!(Name, Line, DnsName);

@@ -19,7 +19,7 @@ pub struct Probe {
     pub name: String,
     /// What to ask for: `http` or `https`, without credentials.
     pub url: Url,
-    /// What the echo in the answer looks like, if it is one.
+    /// How the answer tells the source address, if it is an echo.
     pub echo: Option<EchoFormat>,
     /// What the source address in it ought to be; without an echo that an answer comes.
     pub expectation: Expectation,
@@ -61,8 +61,8 @@ table! {
 table! {
     /// How the answer tells which source address the far side sees.
     pub(super) struct ProbeEchoTable {
-        /// What the answer looks like: that of `vipwatch echo`, of ealen/echo-server, a bare address (with
-        /// or without a port), or whichever of them it turns out to be.
+        /// How the answer tells it: the word of a known server (docs/echo-formats.md), auto for whichever of them
+        /// it turns out to be, or the place: json:/client/ip, regex:client=(\S+), header:x-client-ip.
         default format: EchoFormat = "auto",
     }
 }

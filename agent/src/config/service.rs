@@ -59,7 +59,7 @@ impl fmt::Display for ServiceName {
 pub struct Echo {
     /// What to ask for.
     pub path: String,
-    /// What the answer looks like.
+    /// How the answer tells it.
     pub format: EchoFormat,
 }
 
@@ -76,15 +76,6 @@ choice! { Protocol: "a protocol" { "http" => Protocol::Http, "https" => Protocol
 
 choice! {
     TrafficPolicy: "a traffic policy" { "Local" => TrafficPolicy::Local, "Cluster" => TrafficPolicy::Cluster }
-}
-
-choice! {
-    EchoFormat: "an echo format" {
-        "auto" => EchoFormat::Auto,
-        "vipwatch" => EchoFormat::Vipwatch,
-        "ealen" => EchoFormat::Ealen,
-        "address" => EchoFormat::Address,
-    }
 }
 
 table! {
@@ -119,8 +110,8 @@ table! {
     pub(super) struct EchoTable {
         /// What to ask for.
         default path: RequestPath = "/",
-        /// What the answer looks like: that of `vipwatch echo`, of ealen/echo-server, a bare address (with
-        /// or without a port), or whichever of them it turns out to be.
+        /// How the answer tells it: the word of a known server (docs/echo-formats.md), auto for whichever of them
+        /// it turns out to be, or the place: json:/client/ip, regex:client=(\S+), header:x-client-ip.
         default format: EchoFormat = "auto",
     }
 }

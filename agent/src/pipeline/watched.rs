@@ -4,12 +4,15 @@ use std::{collections::VecDeque, sync::Arc};
 
 use chrono::{DateTime, Utc};
 use vipwatch_model::{
+    distribution::Distribution,
     flow::{Flow, Outcome},
+    observation::Observation,
+    proxy_health::ProxyAnswer,
     state::{Machine, State},
     verdict::Verdict,
 };
 
-use crate::{plan::Planned, prober::Observation, store::Remembered};
+use crate::{plan::Planned, store::Remembered};
 
 /// Rounds that the page shows per probe.
 const HISTORY: usize = vipwatch_web::api::HISTORY_TICKS;
@@ -47,14 +50,23 @@ pub struct Watched {
     pub last: Option<Last>,
     /// Its recent rounds, oldest first.
     pub history: VecDeque<Tick>,
+    /// Who answered in them.
+    pub distribution: Distribution,
 }
 
 impl Watched {
     pub(super) fn new(planned: Arc<Planned>) -> Self {
-        Self { planned, machine: Machine::default(), last: None, history: VecDeque::with_capacity(HISTORY) }
+        Self {
+            planned,
+            machine: Machine::default(),
+            last: None,
+            history: VecDeque::with_capacity(HISTORY),
+            distribution: Distribution::default(),
+        }
     }
 
     pub(super) fn note(&mut self, at: DateTime<Utc>, verdict: &Verdict, latency_us: Option<u32>) {
+        self.distribution.add(&verdict.answered_by, HISTORY);
         self.last = Some(Last { at, verdict: verdict.clone(), latency_us });
         if self.history.len() == HISTORY {
             self.history.pop_front();
@@ -80,10 +92,13 @@ impl Watched {
 pub(super) fn latency_us(observation: &Observation) -> Option<u32> {
     match observation {
         Observation::NodeHealth(health) => health.answer.detail().map(|_| health.took_us),
-        Observation::Flows(flows) => {
+        Observation::ProxyHealth(health) => {
+            (!matches!(health.answer, ProxyAnswer::Failed(_))).then_some(health.took_us)
+        }
+        Observation::Flows(sight) => {
             let answered = |flow: &&Flow| !matches!(flow.outcome, Outcome::Failed(_));
             let mut times: Vec<u32> =
-                flows.iter().filter(answered).map(|flow| flow.phases.total_us()).collect();
+                sight.flows.iter().filter(answered).map(|flow| flow.phases.total_us()).collect();
             let middle = times.len() / 2;
             (!times.is_empty()).then(|| *times.select_nth_unstable(middle).1)
         }

@@ -2,21 +2,22 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
+    net::SocketAddr,
     sync::atomic::{AtomicU32, Ordering},
 };
 
 use vipwatch_model::{
     address::AddressBook,
-    egress::Egress,
     flow::{FailureKind, Outcome},
-    probe::{Expectation, Probe, Subject},
+    observation::Sight,
+    probe::{Expectation, Probe, Subject, Transport},
     state::Thresholds,
 };
 
 use super::*;
 use crate::{
-    plan::Method,
-    prober::{Host, HttpTarget},
+    egress::Baseline,
+    prober::{Exchange, FlowMethod, Host, HttpExchange, HttpPoll, Method},
     schedule::Schedule,
 };
 
@@ -30,16 +31,16 @@ struct Played {
 
 impl Observe for Played {
     async fn observe(&self, planned: &Planned) -> Observation {
-        let Method::NodeHealth { target } = &planned.method else { panic!("only node health is played") };
-        if target.port == 1 {
+        let Method::NodeHealth(poll) = &planned.method else { panic!("only node health is played") };
+        if poll.address.port() == 1 {
             let nth = self.of_port_1.fetch_add(1, Ordering::SeqCst);
             assert!(nth.is_multiple_of(2), "a fault in the middle of a round");
         }
         let running = self.running.fetch_add(1, Ordering::SeqCst) + 1;
         self.most.fetch_max(running, Ordering::SeqCst);
         let _running = Running(&self.running);
-        tokio::time::sleep(Duration::from_millis(target.port.into())).await;
-        Observation::Flows(Vec::new())
+        tokio::time::sleep(Duration::from_millis(poll.address.port().into())).await;
+        Observation::Flows(Sight::default())
     }
 }
 
@@ -53,18 +54,13 @@ impl Drop for Running<'_> {
 }
 
 fn planned(name: &str, every: Duration, takes_ms: u16) -> Arc<Planned> {
-    let target = HttpTarget {
-        tls: false,
-        host: Host::Name("played".into()),
-        port: takes_ms,
-        server_name: String::new(),
-        authority: String::new(),
-        path: String::new(),
-    };
+    let address = SocketAddr::from(([192, 0, 2, 11], takes_ms));
     Arc::new(Planned {
         probe: Probe {
             name: ProbeName::new(name),
             subject: Subject::Endpoint { url: name.into() },
+            transport: Transport::Tcp,
+            vips: Vec::new(),
             expectation: Expectation::Answer,
             thresholds: Thresholds {
                 alert_after: 2,
@@ -73,7 +69,7 @@ fn planned(name: &str, every: Duration, takes_ms: u16) -> Arc<Planned> {
             },
             labels: BTreeMap::new(),
         },
-        method: Method::NodeHealth { target },
+        method: Method::NodeHealth(HttpPoll::healthz(address)),
         schedule: Schedule::Every(every),
         gap: every,
         timeout: every / 2,
@@ -88,7 +84,7 @@ fn plan(probes: Vec<Arc<Planned>>) -> Arc<Plan> {
         probes,
         services: Vec::new(),
         endpoints: Vec::new(),
-        egress: Egress::default(),
+        egress: crate::config::Egress::default(),
         book: AddressBook::default(),
         receivers: Vec::new(),
     })
@@ -112,6 +108,7 @@ impl Stage {
         let observer = Arc::new(Played::default());
         let parts = Parts {
             observer: Arc::clone(&observer),
+            baseline: Baseline::unchanging(plan(Vec::new())),
             clock,
             rounds: rounds_in,
             plans: plans_out,
@@ -226,16 +223,10 @@ async fn a_new_plan_leaves_unchanged_probes_alone_and_changed_ones_do_not_overla
 
 #[test]
 fn a_round_that_was_not_made_blames_the_agent() {
-    let Observation::Flows(flows) = Observation::not_made(
-        &Method::Source {
-            target: match &planned("a", SECOND, 1).method {
-                Method::NodeHealth { target } | Method::Source { target, .. } => target.clone(),
-            },
-            echo: None,
-        },
-        "why",
-    ) else {
+    let exchange = Exchange::Http(HttpExchange::get("played", "/"));
+    let flows = FlowMethod::new(Host::Name("played".into()), 80, exchange);
+    let Observation::Flows(sight) = prober::not_made(&Method::Flows(Box::new(flows)), "why") else {
         panic!("a source probe has flows")
     };
-    assert!(matches!(&flows[0].outcome, Outcome::Failed(failure) if failure.kind.is_ours()));
+    assert!(matches!(&sight.flows[0].outcome, Outcome::Failed(failure) if failure.kind.is_ours()));
 }

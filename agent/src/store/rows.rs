@@ -87,9 +87,7 @@ fn write_round(
     for (nth, flow) in round.flows().iter().enumerate() {
         write_flow(transaction, id, nth, flow)?;
     }
-    if let Some(health) = round.node_health()
-        && let vipwatch_model::node_health::HealthAnswer::Failed(failure) = &health.answer
-    {
+    if let Some(failure) = round.failed_poll() {
         write_flow(transaction, id, 0, &Flow::failed(None, failure.kind, failure.detail.as_str()))?;
     }
     transaction

@@ -13,7 +13,7 @@ use vipwatch::{
     config::{self, Config, Faults, LoadError},
     schedule::Schedule,
 };
-use vipwatch_model::probe::Expectation;
+use vipwatch_model::{echo::EchoFormat, probe::Expectation};
 
 /// The smallest configuration there is.
 const MINIMAL: &str = "[agent]\nvantage = \"test\"\n";
@@ -114,7 +114,7 @@ fn the_smallest_configuration_gets_every_default() {
     assert_eq!(config.agent.max_flows, 256);
     assert_eq!(config.agent.keep, Duration::from_secs(7 * 24 * 3600));
     assert_eq!(config.agent.grace, Duration::from_secs(10));
-    assert!(config.egress.socket && config.egress.fixed.is_empty());
+    assert_eq!(config.egress, vipwatch::config::Egress::default());
     assert!(config.services.is_empty() && config.probes.is_empty() && config.receivers.is_empty());
 }
 
@@ -348,7 +348,10 @@ fn the_sample_shows_every_key() {
         .map(|line| line.strip_prefix("# ").filter(is_key).unwrap_or(line).to_owned() + "\n")
         .collect();
     let complete = complete
-        .replace("from = [\"socket\"]\n", "from = [\"socket\", \"static\"]\n")
+        .replace(
+            "from = [\"socket\"]\n",
+            "from = [\"socket\", \"static\", \"stun\", \"http\", \"dns\", \"reference\"]\n",
+        )
         .replace("every = \"2s\"\n", "")
         .replace("url = \"http://127.10.0.40:9099/hook\"\n", "")
         .replace("${HOOK_TOKEN}", "token");
@@ -362,6 +365,24 @@ fn the_sample_shows_every_key() {
     let shown = last(keys_of_file(&complete));
     let unknown: Vec<_> = last(keys_of_schema()).difference(&shown).cloned().collect();
     assert!(unknown.is_empty(), "probes.toml does not show {unknown:?}");
+}
+
+/// Every way to write an echo format is taken by the parser and by the schema.
+#[test]
+fn every_echo_format_can_be_written() {
+    let places = ["json:/client/ip", r"regex:client=(\S+)", "header:x-client-ip"];
+    for format in EchoFormat::words().chain(places) {
+        let probe = "[[probe]]\nname = \"x\"\nkind = \"http\"\nurl = \"http://192.0.2.30/\"";
+        let source = format!("{MINIMAL}{probe}\necho = {{ format = '{format}' }}\n");
+        let config = parse(&source).unwrap_or_else(|faults| panic!("{}", faults.render(false)));
+        assert_eq!(config.probes[0].echo.as_ref().unwrap().to_string(), format);
+        assert_fits_the_schema(&source);
+    }
+    let source = format!(
+        "{MINIMAL}[[probe]]\nname = \"x\"\nkind = \"http\"\nurl = \"http://192.0.2.30/\"\necho = {{}}\n"
+    );
+    let config = parse(&source).unwrap();
+    assert_eq!(config.probes[0].echo, Some(EchoFormat::Auto));
 }
 
 /// The schema knows no key that the parser does not take.
@@ -394,6 +415,9 @@ fn the_schema_knows_every_key_that_the_parser_takes() {
             found.insert(keys.join(", "));
             properties.values().for_each(|schema| tables(schema, found));
         }
+        for alternative in schema["anyOf"].as_array().into_iter().flatten() {
+            tables(alternative, found);
+        }
         if schema["items"].is_object() {
             tables(&schema["items"], found);
         }
@@ -403,6 +427,8 @@ fn the_schema_knows_every_key_that_the_parser_takes() {
     let strayed: String = source
         .lines()
         .map(|line| line.replace("echo = {", &format!("echo = {{ {stray},")))
+        .map(|line| line.replace("{ url =", &format!("{{ {stray}, url =")))
+        .map(|line| line.replace("{ server =", &format!("{{ {stray}, server =")))
         .map(|line| if line.starts_with('[') { format!("{line}\n{stray}\n") } else { line + "\n" })
         .collect();
     let faults = parse(&format!("{stray}\n{strayed}")).unwrap_err();
@@ -443,6 +469,9 @@ fn assert_fits_the_schema(source: &str) {
 /// `agent.listen`, `cluster.node.name`, ...: every key of the schema.
 fn keys_of_schema() -> BTreeSet<String> {
     fn walk(schema: &Value, path: &str, keys: &mut BTreeSet<String>) {
+        for alternative in schema["anyOf"].as_array().into_iter().flatten() {
+            walk(alternative, path, keys);
+        }
         for (key, schema) in schema["properties"].as_object().into_iter().flatten() {
             let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
             walk(schema, &path, keys);

@@ -2,16 +2,27 @@
 
 mod agent;
 mod architecture;
+mod authority;
 #[cfg(feature = "browser-tests")]
 mod browser;
 mod cli;
 mod cluster;
 mod config;
 mod crash;
+mod echo;
+mod egress;
 mod lifecycle;
+mod manifests;
+#[cfg(feature = "namespace-tests")]
+mod matrix;
 #[cfg(feature = "namespace-tests")]
 mod namespaces;
 mod outbox;
+mod outsider;
+#[cfg(feature = "namespace-tests")]
+mod paths;
 mod prober;
 mod store;
 mod tls;
+#[cfg(feature = "namespace-tests")]
+mod watch;

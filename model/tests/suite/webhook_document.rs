@@ -8,9 +8,9 @@ use vipwatch_model::{
     alert::{Alert, Board, Known},
     egress::Egress,
     flow::{Flow, Outcome, Phases, SourceReport},
-    judge,
+    judge::{self, Scene},
     notification::Notification,
-    probe::{Expectation, Probe, ProbeName, Subject, TrafficPolicy},
+    probe::{Expectation, Probe, ProbeName, Subject, TrafficPolicy, Transport},
     state::{Machine, Thresholds},
     verdict::Verdict,
 };
@@ -27,6 +27,8 @@ fn probe() -> Probe {
             policy: TrafficPolicy::Local,
             address: "192.0.2.201:80".parse().unwrap(),
         },
+        transport: Transport::Tcp,
+        vips: Vec::new(),
         expectation: Expectation::Preserved,
         thresholds: Thresholds { alert_after: 2, resolve_after: 2, stale_after: TimeDelta::minutes(10) },
         labels: BTreeMap::from([("team".to_owned(), "edge".to_owned())]),
@@ -38,7 +40,7 @@ fn verdict(source: &str) -> Verdict {
         nodes: vec![Node {
             name: "node-1".into(),
             addresses: vec!["192.0.2.11".parse().unwrap()],
-            pod_cidr: Some("10.244.1.0/24".parse().unwrap()),
+            pod_cidrs: vec!["10.244.1.0/24".parse().unwrap()],
         }],
         ..AddressBook::default()
     };
@@ -46,19 +48,16 @@ fn verdict(source: &str) -> Verdict {
         local: Some("203.0.113.50:40000".parse().unwrap()),
         remote: Some("192.0.2.201:80".parse().unwrap()),
         phases: Phases::default(),
+        retransmits: 0,
         outcome: Outcome::Echoed(SourceReport {
-            address: source.parse().unwrap(),
-            port: Some(2311),
             node: Some("node-1".into()),
             pod: Some("echo-server-5f7c9".into()),
+            ..SourceReport::of(source.parse().unwrap(), Some(2311))
         }),
     };
-    judge::source(
-        &probe(),
-        &[flow.clone(), flow.clone(), flow.clone(), flow],
-        &Egress { socket: true, fixed: vec![] },
-        &book,
-    )
+    let egress = Egress { socket: true, ..Egress::default() };
+    let scene = Scene { egress: &egress, book: &book, nodes: &[], at: DateTime::UNIX_EPOCH };
+    judge::source(&probe(), &vec![flow.clone(), flow.clone(), flow.clone(), flow].into(), &scene)
 }
 
 #[test]

@@ -5,6 +5,8 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::{EgressChangeView, EgressView};
+
 /// How many probes are in which state.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Summary {
@@ -31,8 +33,11 @@ pub struct AgentView {
     pub store: StoreView,
     /// The scheduler of the probes.
     pub scheduler: SchedulerView,
-    /// How the agent knows its egress addresses, in words, one per path.
-    pub egress: Vec<String>,
+    /// Its own source addresses as the far side ought to see them.
+    pub egress: Vec<EgressView>,
+    /// The latest changes among those that are asked for, newest first, since the agent started; at most
+    /// [`RECENT_EGRESS_CHANGES`](super::RECENT_EGRESS_CHANGES).
+    pub egress_changes: Vec<EgressChangeView>,
     /// Loud facts, such as that the agent's own address lies on a node.
     pub notices: Vec<String>,
 }

@@ -96,6 +96,7 @@ pub(crate) fn overview(vantage: &str) -> Overview {
             store: StoreView { ok: true, error: None, buffered: 0, lost: 0 },
             scheduler: SchedulerView::default(),
             egress: vec![],
+            egress_changes: vec![],
             notices: vec![],
         },
         summary: Summary::default(),

@@ -1,5 +1,12 @@
 /** What comes first, and what the filter lets through. */
-import type { NodeHealthView, ProbeView, ServiceView, State, TransitionView } from "./overview";
+import type {
+  EgressChangeView,
+  NodeHealthView,
+  ProbeView,
+  ServiceView,
+  State,
+  TransitionView,
+} from "./overview";
 import { STATES } from "./words";
 
 export interface Filter {
@@ -70,6 +77,15 @@ export function filterTransitions(
 ): TransitionView[] {
   return transitions.filter((row) =>
     matches(filter.text, [row.probe, row.service, row.node, row.from, row.to]),
+  );
+}
+
+export function filterEgressChanges(
+  changes: readonly EgressChangeView[],
+  filter: Filter,
+): EgressChangeView[] {
+  return changes.filter((row) =>
+    matches(filter.text, ["this agent's egress", row.from, row.to, row.source]),
   );
 }
 

@@ -5,6 +5,8 @@ type Schemas = components["schemas"];
 
 export type Overview = Schemas["Overview"];
 export type AgentView = Schemas["AgentView"];
+export type EgressView = Schemas["EgressView"];
+export type EgressChangeView = Schemas["EgressChangeView"];
 export type Summary = Schemas["Summary"];
 export type ServiceView = Schemas["ServiceView"];
 export type ProbeView = Schemas["ProbeView"];

@@ -89,6 +89,30 @@ describe("the page", () => {
     expect(banners[2]).toContain("this agent stands on node-1");
   });
 
+  it("tells of a new egress address among the changes", () => {
+    const data = sample([service("ns/a")]);
+    const source = "stun stun.example.net:3478";
+    data.agent.egress = [
+      { address: "203.0.113.7", source, local: "10.0.0.2", confirmed_at: data.at },
+      { address: null, source: `${source} over IPv6: no answer`, local: null, confirmed_at: null },
+    ];
+    data.agent.egress_changes = [
+      { at: data.at, from: "198.51.100.7", to: "203.0.113.7", source },
+    ];
+    data.transitions = [
+      { at: data.started_at, probe: "p", from: "unknown", to: "up", reason: "p is up" },
+    ];
+    const shown = show(data);
+    const rows = [...shown.querySelectorAll(".transitions li")].map((row) => row.textContent);
+    expect(rows).toHaveLength(2);
+    expect(rows[0]).toContain("This agent’s egress198.51.100.7→to203.0.113.7Told by stun");
+    const known = [...shown.querySelectorAll("footer li")].map((one) => one.textContent);
+    expect(known[0]).toMatch(/^203.0.113.7, stun stun.example.net:3478 from 10.0.0.2, .* ago$/);
+    expect(known[1]).toBe("not known, stun stun.example.net:3478 over IPv6: no answer");
+    filter.value = { text: "egress 198.51", onlyProblems: false };
+    expect(show(data).querySelectorAll(".transitions li")).toHaveLength(1);
+  });
+
   it("does not pass old data off as new", () => {
     connection.value = "lost";
     const shown = show(sample([service("ns/a")]));

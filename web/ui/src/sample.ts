@@ -15,6 +15,7 @@ export function probe(name: string, state: State = "up"): ProbeView {
       finding: state === "translated" ? "translated" : "preserved",
       state,
       reason: `${name} is ${state}`,
+      cause: null,
       remedy: null,
       expected: ["198.51.100.7"],
       observed: [{ address: "198.51.100.7", what: "this agent's egress", flows: 4 }],
@@ -22,8 +23,12 @@ export function probe(name: string, state: State = "up"): ProbeView {
       flows: 4,
       latency_ms: 1.84,
       responders: [],
+      notes: [],
+      evidence: [],
     },
     history: [{ at: AT, state, latency_ms: 1.84 }],
+    answered_by: [],
+    silent_nodes: [],
   };
 }
 
@@ -63,6 +68,7 @@ export function overview(services: ServiceView[], probes: ProbeView[] = []): Ove
       store: { ok: true, error: null, buffered: 0, lost: 0 },
       scheduler: { probes: services.length, rounds: 10, flows: 40, missed: 0 },
       egress: [],
+      egress_changes: [],
       notices: [],
     },
     summary: { up: services.length, degraded: 0, translated: 0, idle: 0, down: 0, unknown: 0 },

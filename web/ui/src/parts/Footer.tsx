@@ -1,6 +1,6 @@
 /** How the agent itself is doing. */
 import type { ComponentChildren } from "preact";
-import type { Overview } from "../overview";
+import type { EgressView, Overview } from "../overview";
 import { grouped, latency } from "../words";
 import { Ago } from "./Ago";
 
@@ -25,12 +25,31 @@ export function Footer({ data }: { data: Overview }) {
         <Fact term="configuration">
           <code>{config.path}</code>, loaded <Ago at={config.loaded_at} after=" ago" />
         </Fact>
-        {egress.length > 0 && <Fact term="egress">{egress.join("; ")}</Fact>}
+        {egress.length > 0 && (
+          <Fact term="egress">
+            <ul>
+              {egress.map((one) => (
+                <Egress key={`${one.address} ${one.local} ${one.source}`} egress={one} />
+              ))}
+            </ul>
+          </Fact>
+        )}
         <Fact term="API">
           <a href="/api/v1/overview">overview</a> · <a href="/api/v1/openapi.json">OpenAPI</a>
         </Fact>
       </dl>
     </footer>
+  );
+}
+
+function Egress({ egress }: { egress: EgressView }) {
+  const { address, source, local, confirmed_at: confirmed } = egress;
+  return (
+    <li>
+      {address ? <code>{address}</code> : <b>not known</b>}, {source}
+      {local && ` from ${local}`}
+      {confirmed && <Ago at={confirmed} before=", " after=" ago" />}
+    </li>
   );
 }
 

@@ -1,5 +1,6 @@
 /** The overview page from top to bottom. */
 import {
+  filterEgressChanges,
   filterProbes,
   filterServices,
   filterTransitions,
@@ -52,7 +53,8 @@ function Content({ data }: { data: Overview }) {
       <div class="side-by-side">
         <Transitions
           shown={filterTransitions(data.transitions, filter.value)}
-          total={data.transitions.length}
+          egress={filterEgressChanges(data.agent.egress_changes, filter.value)}
+          total={data.transitions.length + data.agent.egress_changes.length}
         />
         <Receivers receivers={data.receivers} />
       </div>
