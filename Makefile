@@ -1,6 +1,6 @@
 # Each target does all its own set-up. `make demo` to watch, `make test` for everything that CI runs.
 
-.PHONY: demo test lint bench
+.PHONY: demo test lint bench matrix
 
 CARGO ?= cargo
 # Arguments of the benchmark, such as BENCH="--repeat 3 aim floor".
@@ -22,6 +22,11 @@ lint:
 	deploy/tools.sh build lint
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets --all-features -- --deny warnings
+
+# Tries every path that a source address can take and writes docs/matrix.md.
+matrix:
+	deploy/tools.sh build namespaces
+	UPDATE=1 $(CARGO) test --package vipwatch --features namespace-tests --test suite matrix -- --test-threads=1 --nocapture
 
 bench:
 	deploy/tools.sh build

@@ -2,6 +2,7 @@
 
 mod demo;
 mod echo;
+mod inspect;
 mod probe;
 mod run;
 mod schema;
@@ -46,6 +47,8 @@ enum Command {
     Validate(validate::Validate),
     /// Run probes once, now, and show what they find.
     Probe(probe::Probe),
+    /// Find out, now and without a configuration, whether a target sees this host's own source address.
+    Inspect(inspect::Inspect),
     /// Serve HTTP that tells each client the source address it came from.
     Echo(echo::Echo),
     /// Watch a small cluster on loopback go wrong and heal.
@@ -97,6 +100,7 @@ pub fn main() -> ExitCode {
             Command::Run(run) => run.run().await,
             Command::Probe(probe) => probe.run().await,
             Command::Echo(echo) => echo.run().await,
+            Command::Inspect(inspect) => inspect.run().await,
             Command::Demo(demo) => demo.run().await,
             Command::Validate(_) | Command::Schema => ExitCode::SUCCESS,
         }

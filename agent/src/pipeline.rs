@@ -17,6 +17,7 @@ use chrono::{DateTime, Utc};
 use tokio::sync::{mpsc, watch};
 use vipwatch_model::{
     alert::{Alert, Board, Changes, Known},
+    judge::NodeSight,
     notification::{Notification, Resolution},
     observation::Observation,
     probe::{Probe, ProbeName},
@@ -262,7 +263,7 @@ impl Pipeline {
 
     fn take(&mut self, round: Round) {
         let Round { planned, at, lateness, missed, observation, egress } = round;
-        let Some(watched) = self.watched.get_mut(&planned.probe.name) else { return };
+        let Some(watched) = self.watched.get(&planned.probe.name) else { return };
         if !Arc::ptr_eq(&watched.planned, &planned) && watched.planned != planned {
             return; // A round that began before the probe was changed.
         }
@@ -274,7 +275,14 @@ impl Pipeline {
                 }
             }
         }
-        let verdict = self.plan.judge(&egress, probe, &observation, &[], at);
+        let verdict = {
+            let nodes = match &observation {
+                Observation::Flows(_) => node_sights(&self.plan, &self.watched, watched, at),
+                Observation::NodeHealth(_) | Observation::ProxyHealth(_) => Vec::new(),
+            };
+            self.plan.judge(&egress, probe, &observation, &nodes, at)
+        };
+        let Some(watched) = self.watched.get_mut(&planned.probe.name) else { return };
         self.counters.count(observation.flows(), lateness, missed);
         let latency_us = watched::latency_us(&observation);
         let transition = watched.machine.step(verdict.state, at, probe.thresholds);
@@ -370,15 +378,38 @@ impl Pipeline {
 
 /// What is known of all nodes of the probe's service.
 fn nodes_of<'a>(plan: &Plan, watched: &'a HashMap<ProbeName, Watched>, probe: &Probe) -> Vec<Known<'a>> {
-    let service = plan.services.iter().find(|service| Some(service.name.as_str()) == probe.subject.service());
-    let names = service.into_iter().flat_map(|service| &service.nodes);
-    let known = names.filter_map(|name| {
-        let node = watched.get(name)?;
+    let known = nodes_watched(plan, watched, probe).filter_map(|node| {
         let last = node.last.as_ref()?;
         let probe = &node.planned.probe;
         Some(Known { probe, machine: &node.machine, verdict: &last.verdict, at: last.at })
     });
     known.collect()
+}
+
+/// What the nodes of the service of `this` said since its trouble began.
+fn node_sights<'a>(
+    plan: &Plan,
+    watched: &'a HashMap<ProbeName, Watched>,
+    this: &Watched,
+    now: DateTime<Utc>,
+) -> Vec<NodeSight<'a>> {
+    let onset = this.machine.onset().unwrap_or(now);
+    let sight = |node: &'a Watched| {
+        let last = node.last.as_ref().filter(|last| last.at >= onset);
+        let name = node.planned.probe.subject.node().unwrap_or_default();
+        NodeSight { node: name, finding: last.map(|last| last.verdict.finding) }
+    };
+    nodes_watched(plan, watched, &this.planned.probe).map(sight).collect()
+}
+
+/// The health check node ports of the service of `probe`.
+fn nodes_watched<'a>(
+    plan: &Plan,
+    watched: &'a HashMap<ProbeName, Watched>,
+    probe: &Probe,
+) -> impl Iterator<Item = &'a Watched> {
+    let service = plan.services.iter().find(|service| Some(service.name.as_str()) == probe.subject.service());
+    service.into_iter().flat_map(|service| &service.nodes).filter_map(|name| watched.get(name))
 }
 
 impl Counters {

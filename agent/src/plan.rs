@@ -192,7 +192,7 @@ impl Plan {
             let probe_name = ProbeName::of_node(&name, &node.name);
             planned.nodes.push(probe_name.clone());
             let address = SocketAddr::new(*address, port);
-            let subject = Subject::Node { service: name.clone(), node: node.name.clone(), address };
+            let subject = Subject::Node { service: name.clone(), policy, node: node.name.clone(), address };
             let method = Method::NodeHealth(HttpPoll::healthz(address));
             self.add(probe_name, subject, Expectation::Answer, method, &service.timing, &service.labels);
         }
@@ -245,6 +245,7 @@ impl Plan {
                 name,
                 subject,
                 transport: Transport::Tcp,
+                vips: Vec::new(),
                 expectation,
                 thresholds,
                 labels: labels.clone(),

@@ -2,6 +2,7 @@
 //!
 //! A failed probe is an observation like any other. Nothing here judges, stores or alerts.
 
+mod answer;
 mod blame;
 mod connection;
 mod flow;
@@ -11,8 +12,10 @@ mod proxy_header;
 mod resolve;
 mod route;
 mod socket;
+mod tcp;
 mod tls;
 mod trust;
+mod udp;
 mod verifier;
 
 use std::{
@@ -31,18 +34,17 @@ use vipwatch_model::{
     observation::{Lookup, Observation, Sight},
 };
 
-use flow::{Ended, Progress, micros, within};
+use answer::CAP;
+use connection::Wire;
+use flow::{Ended, Progress, micros, until};
 use http::{Answer, Ask};
 pub use method::{
     Bind, Exchange, FlowMethod, Host, HttpExchange, HttpExpectation, HttpPoll, Method, Pattern, ProxyVersion,
-    Tls,
+    TcpExchange, Tls, UdpExchange,
 };
 pub use trust::{Authorities, Identity, Roots, Unusable};
 
 use crate::plan::Planned;
-
-/// The most of an answer that is read: 64 KiB.
-pub const BODY_CAP: usize = 64 * 1024;
 
 /// The most addresses of one name that are probed in a round.
 const ADDRESS_CAP: usize = 32;
@@ -95,7 +97,7 @@ impl Prober {
                     Ok(answer) => {
                         let weight =
                             answer.headers.get(WEIGHT_HEADER).and_then(|weight| weight.to_str().ok());
-                        HealthAnswer::read(answer.status.as_u16(), weight, &answer.body)
+                        HealthAnswer::read(answer.status.as_u16(), weight, &answer.body.bytes)
                     }
                     Err(failure) if failure.kind == FailureKind::Protocol => {
                         HealthAnswer::Unreadable(failure.detail)
@@ -110,15 +112,11 @@ impl Prober {
     /// The flows of a round. A name is looked up once for all of them; since each of them would have had to, each
     /// counts the time. It gets as many flows as it has addresses, at least.
     async fn flows(&self, planned: &Planned, method: &FlowMethod) -> Sight {
-        let beside = OptionFuture::from(
-            method
-                .dns_name
-                .as_ref()
-                .map(|name| within(planned.timeout, resolve::addresses(name, &method.name_servers))),
-        );
+        let name = method.dns_name.as_deref();
+        let beside = OptionFuture::from(name.map(|name| self.look_up(name, method, planned.timeout)));
         let (mut sight, beside) = tokio::join!(self.flows_to_host(planned, method), beside);
-        if let (Some(name), Some(Ok(addresses))) = (&method.dns_name, beside) {
-            sight.lookup = Some(Lookup { name: name.clone(), addresses });
+        if let (Some(name), Some(Ok(addresses))) = (name, beside) {
+            sight.lookup = Some(Lookup { name: name.to_owned(), addresses });
         }
         sight
     }
@@ -194,7 +192,8 @@ impl Prober {
         let Some(_slot) = self.slot(planned).await else {
             return progress.ended(Err(Failure::new(FailureKind::Agent, NO_SLOT)));
         };
-        let outcome = within(limit, self.attempt(method, canary, &mut progress)).await;
+        let deadline = Instant::now() + limit;
+        let outcome = until(deadline, self.attempt(method, canary, deadline, &mut progress)).await;
         progress.ended(outcome)
     }
 
@@ -202,18 +201,33 @@ impl Prober {
         &self,
         method: &FlowMethod,
         canary: bool,
+        deadline: Instant,
         progress: &mut Progress,
     ) -> Result<Outcome, Failure> {
         progress.begin();
         match &method.exchange {
             Exchange::Http(exchange) => {
-                let tls = exchange.tls.as_ref().map(|tls| (tls, &self.handshakes));
-                let wire = connection::open(&method.bind, method.proxy_header, tls, progress).await?;
+                let wire = self.open(method, exchange.tls.as_ref(), progress).await?;
                 let ask = Ask::of(exchange, method.echo.is_some(), canary);
                 let answer = http::exchange(wire, &ask, progress).await?;
                 Ok(http::outcome(&exchange.expect, method.echo, &answer))
             }
+            Exchange::Tcp(exchange) => {
+                let wire = self.open(method, exchange.tls.as_ref(), progress).await?;
+                tcp::exchange(wire, exchange, method.echo, deadline, progress).await
+            }
+            Exchange::Udp(exchange) => udp::exchange(&method.bind, exchange, method.echo, progress).await,
         }
+    }
+
+    async fn open(
+        &self,
+        method: &FlowMethod,
+        tls: Option<&Tls>,
+        progress: &mut Progress,
+    ) -> Result<Wire, Failure> {
+        let tls = tls.map(|tls| (tls, &self.handshakes));
+        connection::open(&method.bind, method.proxy_header, tls, progress).await
     }
 
     async fn poll(&self, planned: &Planned, poll: &HttpPoll) -> Result<Answer, Failure> {
@@ -222,15 +236,14 @@ impl Prober {
         };
         let mut progress = Progress::towards(poll.address);
         let authority = poll.address.to_string();
-        let answer = within(planned.timeout, async {
+        let answer = until(Instant::now() + planned.timeout, async {
             let wire = connection::open(&poll.bind, None, None, &mut progress).await?;
             http::exchange(wire, &Ask::poll(poll, &authority), &mut progress).await
         });
         match answer.await {
-            Ok(answer) if answer.cut_off => Err(Failure::new(
-                FailureKind::Protocol,
-                format!("the answer is longer than {BODY_CAP} bytes"),
-            )),
+            Ok(answer) if answer.body.cut_off => {
+                Err(Failure::new(FailureKind::Protocol, format!("the answer is longer than {CAP} bytes")))
+            }
             Ok(answer) => Ok(answer),
             Err(failure) => {
                 let ours = self.routes.failure_of_ours(failure.kind, poll.address.ip()).await;

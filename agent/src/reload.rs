@@ -20,6 +20,9 @@ use crate::{
 /// How long a changed file is left alone, so that a half-written one is not read.
 const SETTLE: Duration = Duration::from_millis(200);
 
+/// How long until a file that cannot be watched is looked at again.
+const UNWATCHED: Duration = Duration::from_secs(2);
+
 /// Watches the file and tells the other parts.
 pub struct Reloader {
     /// The configuration file.
@@ -56,10 +59,12 @@ impl Reloader {
         loop {
             // Anew each time: a link on the way may lead elsewhere by now. What changed before the watch began
             // shows only by comparing, so that comes after it.
-            let _watcher = self.watch(changed_in.clone());
+            let watcher = self.watch(changed_in.clone());
             self.compare(asked).await;
             tokio::select! {
                 () = shutdown.cancelled() => return,
+                // A ConfigMap may have been swapped in the very moment in which the watch was set up.
+                () = tokio::time::sleep(UNWATCHED), if watcher.is_none() => asked = false,
                 _ = self.hangup.recv() => asked = true,
                 Some(()) = changed.recv() => {
                     asked = false;
@@ -98,7 +103,7 @@ impl Reloader {
         });
         watcher
             .inspect_err(|error| {
-                tracing::warn!(%error, "failed to watch the configuration file; SIGHUP still reloads it");
+                tracing::debug!(%error, "failed to watch the configuration file; looking at it every 2 s");
             })
             .ok()
     }

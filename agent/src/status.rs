@@ -1,6 +1,6 @@
 //! The picture that the page and the API show, drawn from the pipeline's state.
 
-use std::sync::Arc;
+use std::{net::SocketAddr, sync::Arc};
 
 use tokio::sync::watch;
 use vipwatch_model::{
@@ -8,6 +8,7 @@ use vipwatch_model::{
     egress::Family,
     probe::{ProbeName, TrafficPolicy},
     state::State,
+    verdict::{Evidence, Finding, Responder, Verdict},
 };
 use vipwatch_web::{
     Status,
@@ -258,7 +259,25 @@ fn probe(pipeline: &Pipeline, name: &ProbeName) -> Option<ProbeView> {
         pending: pending(watched),
         last: watched.last.as_ref().map(round),
         history: history(watched),
+        answered_by: watched.distribution.answered_by().iter().map(responder).collect(),
+        silent_nodes: silent_nodes(pipeline, watched),
     })
+}
+
+fn responder(by: &Responder) -> api::Responder {
+    api::Responder { node: by.node.clone(), pod: by.pod.clone(), flows: by.flows }
+}
+
+/// Nodes with ready endpoints of the probe's service that answered none of its flows.
+fn silent_nodes(pipeline: &Pipeline, watched: &Watched) -> Vec<String> {
+    let service = watched.planned.probe.subject.service();
+    let service = pipeline.plan.services.iter().find(|planned| Some(planned.name.as_str()) == service);
+    let nodes = service.into_iter().flat_map(|service| &service.nodes);
+    let ready = nodes.filter_map(|name| pipeline.watched.get(name)).filter_map(|node| {
+        let last = node.last.as_ref()?;
+        (last.verdict.finding == Finding::Ready).then(|| node.planned.probe.subject.node()).flatten()
+    });
+    watched.distribution.silent(ready).into_iter().map(str::to_owned).collect()
 }
 
 fn node(pipeline: &Pipeline, name: &ProbeName) -> Option<NodeHealthView> {
@@ -303,6 +322,7 @@ fn round(last: &Last) -> RoundView {
         finding: verdict.finding.to_string(),
         state: state(verdict.state),
         reason: verdict.reason.clone(),
+        cause: verdict.cause.as_ref().map(|cause| cause.text.clone()),
         remedy: verdict.remedy.clone(),
         expected: verdict.expected.clone(),
         observed: observed
@@ -312,7 +332,31 @@ fn round(last: &Last) -> RoundView {
         flows: verdict.flows,
         latency_ms: last.latency_us.map(millis),
         responders: verdict.answered_by.iter().map(ToString::to_string).collect(),
+        notes: verdict
+            .notes
+            .iter()
+            .map(|note| api::Note { kind: note.kind.to_string(), text: note.text.clone() })
+            .collect(),
+        evidence: evidence(verdict),
     }
+}
+
+/// Flow by flow, unless there is nothing to explain: with many probes it would be most of the document.
+fn evidence(verdict: &Verdict) -> Vec<api::Flow> {
+    if verdict.state == State::Up && verdict.notes.is_empty() {
+        return Vec::new();
+    }
+    let flow = |flow: &Evidence| api::Flow {
+        finding: flow.finding.to_string(),
+        local: flow.local.map(|local| local.to_string()),
+        remote: flow.remote.map(|remote| remote.to_string()),
+        seen: flow.seen.map(|seen| match flow.port {
+            Some(port) => SocketAddr::new(seen, port).to_string(),
+            None => seen.to_string(),
+        }),
+        failure: flow.failure.map(|failure| failure.to_string()),
+    };
+    verdict.evidence.iter().map(flow).collect()
 }
 
 fn alert_view(alert: &Alert, deliveries: Vec<DeliveryView>) -> AlertView {
@@ -334,6 +378,7 @@ fn alert_view(alert: &Alert, deliveries: Vec<DeliveryView>) -> AlertView {
         reason: alert.reason.clone(),
         expected: alert.expected.clone(),
         observed: observed.map(|seen| format!("{} ({})", seen.address, seen.what)).collect(),
+        cause: alert.cause.as_ref().map(|cause| cause.text.clone()),
         remedy: alert.remedy.clone(),
         deliveries,
     }

@@ -1,24 +1,41 @@
-//! The echo server: tells a client, as JSON, which source address and port its connection had when it
-//! arrived. It runs behind a Service so that whoever asks can compare that address with the one it
-//! sent from.
+//! The echo server: tells a client, as JSON, which source address and port its flow had when it arrived.
+//! It runs behind a Service so that whoever asks can compare that address with the one it sent from.
 //!
-//! [`serve`] is the whole server. [`Answer`] is what it sends, for readers of that JSON.
-//! [`server`] is the small, bounded HTTP/1 server underneath; the lab reuses it for other answers.
+//! [`serve`], [`serve_tcp`] and [`serve_udp`] are whole servers of one protocol each. [`Answer`] is what they
+//! send, for readers of that JSON. [`server`] is the small, bounded HTTP/1 server underneath; the lab reuses
+//! it for other answers.
 
+mod accept;
 mod answer;
+mod datagram;
+mod echo;
+mod http;
 mod identity;
+mod pace;
 pub mod server;
+mod stats;
+mod tcp;
+mod udp;
 
-pub use answer::{Answer, Echo, Endpoint, FORMAT, HEADER_BYTES};
+pub use answer::{Answer, Endpoint, FORMAT, HttpRequest};
+pub use echo::Echo;
+pub use http::HEADER_BYTES;
 pub use identity::Identity;
+pub use pace::Rates;
+pub use tcp::LINE_BYTES;
+pub use udp::ANSWER_BYTES;
 
 use std::io;
 use std::sync::Arc;
 
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, UdpSocket};
 use tokio_util::sync::CancellationToken;
 
-/// Answers every request on `listener` until `shutdown` is cancelled.
+use accept::Places;
+use server::Limits;
+use stats::Counter;
+
+/// Answers every HTTP request on `listener` until `shutdown` is cancelled.
 ///
 /// Connections, header time and request bodies are bounded by [`server::Limits::default`].
 ///
@@ -26,5 +43,42 @@ use tokio_util::sync::CancellationToken;
 /// When the listener stops accepting connections for good.
 pub async fn serve(listener: TcpListener, identity: Identity, shutdown: CancellationToken) -> io::Result<()> {
     let echo = Arc::new(Echo::new(identity));
-    server::serve(listener, echo, server::Limits::default(), shutdown).await
+    server::serve(listener, echo, Limits::default(), shutdown).await
+}
+
+/// Answers one line per connection on `listener` until `shutdown` is cancelled.
+///
+/// The commands are those of agnhost's netexec: `clientip`, `hostname` and `echo TEXT`. A client that sends
+/// anything else, or nothing within 200 ms, gets the JSON. Answers end with a line end, and the connection
+/// is closed after one.
+///
+/// Lines are bounded by [`LINE_BYTES`] and two seconds, connections by [`server::Limits::default`].
+///
+/// # Errors
+/// When the listener stops accepting connections for good.
+pub async fn serve_tcp(
+    listener: TcpListener,
+    identity: Identity,
+    shutdown: CancellationToken,
+) -> io::Result<()> {
+    let limits = Limits::default();
+    let places = Places::new(limits.connections, limits.connections_per_peer);
+    let (echo, counter) = (Arc::new(Echo::new(identity)), Arc::new(Counter::default()));
+    accept::serve(listener, &places, limits.drain, &shutdown, |arrival| {
+        tcp::attend(arrival, echo.clone(), counter.clone())
+    })
+    .await
+}
+
+/// Answers every datagram on `socket` with one, from the address it was sent to, until `shutdown` is
+/// cancelled.
+///
+/// The commands are those of [`serve_tcp`]; answers have no line end. An answer has at most
+/// [`ANSWER_BYTES`]; at most 100 a second go to one network and 1,000 a second to all of them, twice that
+/// after a pause. Datagrams from ports below 1024 and such that are answers themselves get none.
+///
+/// # Errors
+/// When the socket stops receiving for good.
+pub async fn serve_udp(socket: UdpSocket, identity: Identity, shutdown: CancellationToken) -> io::Result<()> {
+    udp::serve(socket, Echo::new(identity), Rates::default(), &Counter::default(), shutdown).await
 }

@@ -17,17 +17,14 @@ use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, warn};
+use tracing::debug;
+
+use crate::accept::{self, Places};
 
 /// The largest request head; hyper answers 431 beyond it.
 const HEAD_BYTES: usize = 16 * 1024;
-/// Accepting goes on after a failure, since most of them pass (no free descriptors, a peer that has
-/// gone), but not for ever.
-const ACCEPT_FAILURES: u32 = 100;
-const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// The two ends of a connection, as the answer should name them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,6 +40,8 @@ pub struct Flow {
 pub struct Limits {
     /// Connections served at once; further ones wait in the listener's backlog.
     pub connections: usize,
+    /// Connections of one IPv4 address or IPv6 /64; further ones are closed at once.
+    pub connections_per_peer: usize,
     /// The time to receive a request's head, also the time a connection may idle between requests.
     pub header_read: Duration,
     /// The time after which a connection is closed whatever it does.
@@ -55,6 +54,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             connections: 1024,
+            connections_per_peer: 1024,
             header_read: Duration::from_secs(10),
             connection_age: Duration::from_secs(300),
             drain: Duration::from_millis(500),
@@ -85,46 +85,17 @@ pub async fn serve(
     limits: Limits,
     shutdown: CancellationToken,
 ) -> io::Result<()> {
-    let mut connections = JoinSet::new();
-    let mut failures = 0;
-    let outcome = loop {
-        tokio::select! {
-            () = shutdown.cancelled() => break Ok(()),
-            Some(_ended) = connections.join_next() => {}
-            accepted = listener.accept(), if connections.len() < limits.connections => match accepted {
-                Ok((stream, _)) => {
-                    failures = 0;
-                    connections.spawn(serve_accepted(stream, responder.clone(), limits, shutdown.clone()));
-                }
-                Err(error) if failures == ACCEPT_FAILURES => break Err(error),
-                Err(error) => {
-                    if failures == 0 {
-                        warn!(%error, "failed to accept a connection, trying again");
-                    }
-                    failures += 1;
-                    sleep(ACCEPT_PAUSE).await;
-                }
-            },
+    let places = Places::new(limits.connections, limits.connections_per_peer);
+    accept::serve(listener, &places, limits.drain, &shutdown, |arrival| {
+        let (responder, shutdown) = (responder.clone(), shutdown.clone());
+        async move {
+            let flow = arrival.flow;
+            if let Some((stream, _place)) = arrival.seated(flow.peer.ip()) {
+                serve_connection(stream, flow, responder, limits, shutdown).await;
+            }
         }
-    };
-    drop(listener);
-    let drained = async { while connections.join_next().await.is_some() {} };
-    if timeout(limits.drain, drained).await.is_err() {
-        connections.shutdown().await;
-    }
-    outcome
-}
-
-async fn serve_accepted(
-    stream: TcpStream,
-    responder: Arc<impl Respond>,
-    limits: Limits,
-    shutdown: CancellationToken,
-) {
-    let (Ok(peer), Ok(local)) = (stream.peer_addr(), stream.local_addr()) else {
-        return; // reset before it was accepted
-    };
-    serve_connection(stream, Flow { peer, local }, responder, limits, shutdown).await;
+    })
+    .await
 }
 
 /// Serves one connection that was accepted elsewhere, as if its two ends were those of `flow`.

@@ -9,7 +9,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use vipwatch_echo::server::{self, Limits};
-use vipwatch_echo::{Answer, Echo, Identity};
+use vipwatch_echo::{Answer, Echo, HttpRequest, Identity};
 
 struct Server {
     address: SocketAddr,
@@ -34,10 +34,18 @@ async fn exchange(stream: &mut TcpStream, request: &str) -> String {
     reply
 }
 
-fn answer_in(reply: &str) -> Answer {
+fn body_of(reply: &str) -> &str {
     let (head, body) = reply.split_once("\r\n\r\n").unwrap();
     assert!(head.starts_with("HTTP/1.1 200 OK"), "{head}");
-    serde_json::from_str(body).unwrap()
+    body
+}
+
+fn answer_in(reply: &str) -> Answer {
+    serde_json::from_str(body_of(reply)).unwrap()
+}
+
+fn request_in(reply: &str) -> HttpRequest {
+    answer_in(reply).request.unwrap()
 }
 
 #[tokio::test]
@@ -56,8 +64,21 @@ async fn names_both_ends_and_itself() {
     assert_eq!(answer.node.as_deref(), Some("node-1"));
     assert_eq!(answer.pod.as_deref(), Some("echo-1"));
     assert_eq!(answer.namespace, None);
-    assert_eq!(answer.path, "/where/am/i");
-    assert_eq!(answer.headers["x-probe"], "7");
+    let request = answer.request.unwrap();
+    assert_eq!(request.path, "/where/am/i");
+    assert_eq!(request.headers["x-probe"], "7");
+}
+
+#[tokio::test]
+async fn the_paths_of_netexec_are_answered_as_it_does() {
+    let server = start("[::1]:0", Limits::default()).await;
+    for (path, answer) in [("/clientip", None), ("/clientip?x", None), ("/hostname", Some("echo-1"))] {
+        let mut stream = TcpStream::connect(server.address).await.unwrap();
+        let source = stream.local_addr().unwrap().to_string();
+        let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+        let reply = exchange(&mut stream, &request).await;
+        assert_eq!(body_of(&reply), answer.unwrap_or(&source), "{path}");
+    }
 }
 
 #[tokio::test]
@@ -87,7 +108,7 @@ async fn a_body_is_ignored_and_an_endless_one_ends_the_connection() {
     let mut stream = TcpStream::connect(server.address).await.unwrap();
     let request = "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 6\r\nConnection: close\r\n\r\nsecret";
     let reply = exchange(&mut stream, request).await;
-    assert_eq!(answer_in(&reply).method, "POST");
+    assert_eq!(request_in(&reply).method, "POST");
     assert!(!reply.contains("secret"));
 
     let mut stream = TcpStream::connect(server.address).await.unwrap();
@@ -127,7 +148,7 @@ async fn connections_over_the_cap_wait_for_a_free_place() {
     drop(first);
     let mut reply = String::new();
     second.read_to_string(&mut reply).await.unwrap();
-    assert_eq!(answer_in(&reply).path, "/2");
+    assert_eq!(request_in(&reply).path, "/2");
 }
 
 #[tokio::test]

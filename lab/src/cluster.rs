@@ -1,151 +1,37 @@
 //! A cluster as a description: its nodes, its services, where their pods are, and what changes about
 //! them. Pure: what follows from it is decided in [`decide`], and done by the labs.
 
+mod change;
+mod condition;
 pub mod decide;
+mod network;
 mod plan;
+mod service;
 #[cfg(test)]
 mod tests;
 
-pub use plan::{ClusterPlan, NodePlan, PodNetwork, ServicePlan};
+pub use change::Change;
+pub use condition::{Condition, ProxyHealth};
+pub use network::{Cni, Family, Overlay, PodNetwork};
+pub use plan::{Backend, ClusterPlan, NodePlan, ServicePlan};
+pub use service::{Announcement, Endpoint, ExternalTrafficPolicy, Service};
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use anyhow::{Context, Result, bail, ensure};
-use vipwatch_echo::Identity;
 
 /// Pods of one service on one node, at most.
 const PODS_PER_SERVICE: u8 = 10;
 /// The first address in a node's pod network that a pod gets; those below belong to the network itself.
 const FIRST_POD: u8 = 10;
 
-/// A service's `externalTrafficPolicy`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ExternalTrafficPolicy {
-    /// Nodes serve from their own pods only, and the client's address survives.
-    Local,
-    /// Any node serves from any pod, and masquerades.
-    Cluster,
-}
-
-/// How it is decided which node announces a service's VIP.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Announcement {
-    /// As MetalLB does in layer 2 mode.
-    Elected,
-    /// Nobody announces it: the VIP is silent.
-    Withheld,
-    /// This node announces it whether or not it should, like a stale route.
-    Pinned(String),
-}
-
-/// One ready pod behind a service.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Endpoint {
-    /// The node the pod runs on.
-    pub node: String,
-    /// The pod's name.
-    pub pod: String,
-    /// Where the pod listens.
-    pub address: SocketAddr,
-}
-
-impl Endpoint {
-    /// How the pod signs its answers.
-    #[must_use]
-    pub fn identity(&self, namespace: &str) -> Identity {
-        Identity {
-            node: Some(self.node.clone()),
-            pod: Some(self.pod.clone()),
-            namespace: Some(namespace.to_owned()),
-        }
-    }
-}
-
-/// A service of type LoadBalancer, as it is now.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Service {
-    /// `namespace/name`.
-    pub name: String,
-    /// The VIP and the service's port.
-    pub vip: SocketAddr,
-    /// Where kube-proxy answers health checks while the policy is Local.
-    pub health_check_node_port: u16,
-    /// The policy in force.
-    pub policy: ExternalTrafficPolicy,
-    /// The ready pods.
-    pub endpoints: Vec<Endpoint>,
-    /// How the announcing node is found.
-    pub announcement: Announcement,
-}
-
-impl Service {
-    /// The part of the name before the slash.
-    #[must_use]
-    pub fn namespace(&self) -> &str {
-        self.name.split_once('/').map_or("default", |(namespace, _)| namespace)
-    }
-
-    /// The part of the name after the slash.
-    #[must_use]
-    pub fn short_name(&self) -> &str {
-        self.name.split_once('/').map_or(&self.name, |(_, name)| name)
-    }
-}
-
-/// Something that happens to a cluster.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Change {
-    /// The policy of `service` is set to `policy`.
-    Policy {
-        /// The service's `namespace/name`.
-        service: String,
-        /// The new policy.
-        policy: ExternalTrafficPolicy,
-    },
-    /// The pods of `service` are exactly these.
-    Endpoints {
-        /// The service's `namespace/name`.
-        service: String,
-        /// How many pods run on which node.
-        placement: Vec<(String, u8)>,
-    },
-    /// The announcing node of `service` is found in another way.
-    Announcement {
-        /// The service's `namespace/name`.
-        service: String,
-        /// The new way.
-        announcement: Announcement,
-    },
-    /// Everything is as it was planned.
-    HealAll,
-}
-
-impl Change {
-    /// [`Change::Policy`] from a borrowed name.
-    #[must_use]
-    pub fn policy(service: &str, policy: ExternalTrafficPolicy) -> Self {
-        Self::Policy { service: service.to_owned(), policy }
-    }
-
-    /// [`Change::Endpoints`] from borrowed names.
-    #[must_use]
-    pub fn endpoints(service: &str, placement: &[(&str, u8)]) -> Self {
-        let placement = placement.iter().map(|(node, pods)| ((*node).to_owned(), *pods)).collect();
-        Self::Endpoints { service: service.to_owned(), placement }
-    }
-
-    /// [`Change::Announcement`] from a borrowed name.
-    #[must_use]
-    pub fn announcement(service: &str, announcement: Announcement) -> Self {
-        Self::Announcement { service: service.to_owned(), announcement }
-    }
-}
-
 /// The state of a cluster.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cluster {
     plan: ClusterPlan,
     services: Vec<Service>,
+    /// In the order of the nodes.
+    conditions: Vec<Condition>,
 }
 
 impl Cluster {
@@ -155,7 +41,7 @@ impl Cluster {
     /// When the plan names an unknown node, repeats a name or asks for too many pods.
     pub fn new(plan: ClusterPlan) -> Result<Self> {
         plan.check()?;
-        let mut cluster = Self { services: Vec::new(), plan };
+        let mut cluster = Self { services: Vec::new(), conditions: Vec::new(), plan };
         cluster.heal()?;
         Ok(cluster)
     }
@@ -164,16 +50,20 @@ impl Cluster {
         let planned = self.plan.services.iter().enumerate();
         self.services = planned
             .map(|(index, service)| {
+                self.check_announcement(&service.announcement)?;
                 Ok(Service {
                     name: service.name.clone(),
-                    vip: service.vip,
+                    vips: service.vips.clone(),
                     health_check_node_port: service.health_check_node_port,
+                    health_check_taken_by: None,
                     policy: service.policy,
+                    backend: service.backend.clone(),
                     endpoints: self.place(index, &service.placement)?,
-                    announcement: Announcement::Elected,
+                    announcement: service.announcement.clone(),
                 })
             })
             .collect::<Result<_>>()?;
+        self.conditions = vec![Condition::default(); self.plan.nodes.len()];
         Ok(())
     }
 
@@ -188,8 +78,20 @@ impl Cluster {
     /// # Errors
     /// When there is none.
     pub fn node(&self, name: &str) -> Result<&NodePlan> {
+        Ok(&self.plan.nodes[self.node_index(name)?])
+    }
+
+    fn node_index(&self, name: &str) -> Result<usize> {
         let mut nodes = self.plan.nodes.iter();
-        nodes.find(|node| node.name == name).with_context(|| format!("no node is called {name}"))
+        nodes.position(|node| node.name == name).with_context(|| format!("no node is called {name}"))
+    }
+
+    /// How the node called `name` is.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn condition(&self, name: &str) -> Result<Condition> {
+        Ok(self.conditions[self.node_index(name)?])
     }
 
     /// The services, in their order.
@@ -211,6 +113,18 @@ impl Cluster {
         services
             .position(|service| service.name == name)
             .with_context(|| format!("no service is called {name}"))
+    }
+
+    /// How packets get from one node to the pods of another.
+    #[must_use]
+    pub fn overlay(&self) -> Overlay {
+        self.plan.overlay
+    }
+
+    /// How pods are attached to their node.
+    #[must_use]
+    pub fn cni(&self) -> Cni {
+        self.plan.cni
     }
 
     /// How many pods of `service` run on which node.
@@ -251,15 +165,37 @@ impl Cluster {
                 next.services[index].endpoints = self.place(index, placement)?;
             }
             Change::Announcement { service, announcement } => {
-                if let Announcement::Pinned(node) = announcement {
-                    self.node(node)?;
-                }
+                self.check_announcement(announcement)?;
                 let index = self.service_index(service)?;
                 next.services[index].announcement = announcement.clone();
+            }
+            Change::HealthCheckPort { service, taken_by } => {
+                if let Some(other) = taken_by {
+                    self.service(other)?;
+                }
+                let index = self.service_index(service)?;
+                next.services[index].health_check_taken_by.clone_from(taken_by);
+            }
+            Change::StrayMasquerade { node, present } => {
+                next.conditions[self.node_index(node)?].masquerades = *present;
+            }
+            Change::ProxyHealth { node, health } => {
+                next.conditions[self.node_index(node)?].proxy = *health;
             }
             Change::HealAll => next.heal()?,
         }
         Ok(next)
+    }
+
+    fn check_announcement(&self, announcement: &Announcement) -> Result<()> {
+        match announcement {
+            Announcement::Elected | Announcement::Withheld => Ok(()),
+            Announcement::Pinned(node) => self.node(node).map(drop),
+            Announcement::Ecmp(nodes) => {
+                ensure!(!nodes.is_empty(), "a route leads somewhere");
+                nodes.iter().try_for_each(|node| self.node(node).map(drop))
+            }
+        }
     }
 
     /// Names and addresses follow from the place alone, so a pod that comes back is the same pod.
@@ -278,12 +214,27 @@ impl Cluster {
             if placement[..position].iter().any(|(earlier, _)| earlier == name) {
                 bail!("{name} is placed twice");
             }
+            let host_network = planned.backend == Backend::HostNetwork;
+            ensure!(
+                !host_network || *count <= 1,
+                "{name} has one network for {count} pods of {}",
+                planned.name
+            );
             for ordinal in 0..*count {
-                let host = FIRST_POD + PODS_PER_SERVICE * u8::try_from(service)? + ordinal;
+                let number = FIRST_POD + PODS_PER_SERVICE * u8::try_from(service)? + ordinal;
+                let (addresses, port): (Vec<IpAddr>, _) = if host_network {
+                    (node.addresses.clone(), self.plan.pod_port + 1 + u16::try_from(service)?)
+                } else {
+                    (node.pods.iter().map(|network| network.host(number)).collect(), self.plan.pod_port)
+                };
                 endpoints.push(Endpoint {
                     node: name.clone(),
                     pod: format!("{short_name}-{name}-{ordinal}"),
-                    address: SocketAddr::from((node.pods.host(host), self.plan.pod_port)),
+                    addresses: addresses
+                        .into_iter()
+                        .map(|address| SocketAddr::from((address, port)))
+                        .collect(),
+                    host_network,
                 });
             }
         }

@@ -1,5 +1,5 @@
 //! The health check node port, answered as kube-proxy does it: any path and method, the status code and
-//! a weight header from the number of ready pods on the node, tab-indented JSON.
+//! a weight header from the number of ready pods on the node and kube-proxy's own health, tab-indented JSON.
 
 use std::io;
 use std::sync::Arc;
@@ -49,13 +49,14 @@ impl Respond for HealthCheck {
 pub fn answer(health: &NodeHealth) -> Response<String> {
     let body = format!(
         "{{\n\t\"service\": {{\n\t\t\"namespace\": {namespace},\n\t\t\"name\": {name}\n\t}},\n\
-         \t\"localEndpoints\": {count},\n\t\"serviceProxyHealthy\": true\n}}",
+         \t\"localEndpoints\": {count},\n\t\"serviceProxyHealthy\": {healthy}\n}}",
         namespace = serde_json::Value::from(health.namespace.as_str()),
         name = serde_json::Value::from(health.name.as_str()),
         count = health.local_endpoints,
+        healthy = health.proxy_healthy,
     );
     let mut response = Response::new(body);
-    if health.local_endpoints == 0 {
+    if health.local_endpoints == 0 || !health.proxy_healthy {
         *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
     }
     let headers = response.headers_mut();
@@ -69,14 +70,14 @@ pub fn answer(health: &NodeHealth) -> Response<String> {
 mod tests {
     use super::*;
 
-    fn answered(local_endpoints: usize) -> Response<String> {
+    fn answered(local_endpoints: usize, proxy_healthy: bool) -> Response<String> {
         let (namespace, name) = ("default".to_owned(), "web-server".to_owned());
-        answer(&NodeHealth { namespace, name, local_endpoints })
+        answer(&NodeHealth { namespace, name, local_endpoints, proxy_healthy })
     }
 
     #[test]
     fn a_node_with_pods_is_well() {
-        let response = answered(2);
+        let response = answered(2, true);
         assert_eq!(response.status(), 200);
         assert_eq!(response.headers()[&WEIGHT], "2");
         assert_eq!(
@@ -89,8 +90,16 @@ mod tests {
 
     #[test]
     fn a_node_without_pods_is_unavailable() {
-        let response = answered(0);
+        let response = answered(0, true);
         assert_eq!(response.status(), 503);
         assert_eq!(response.headers()[&WEIGHT], "0");
+    }
+
+    #[test]
+    fn an_unhealthy_proxy_makes_a_node_with_pods_unavailable() {
+        let response = answered(2, false);
+        assert_eq!(response.status(), 503);
+        assert_eq!(response.headers()[&WEIGHT], "2");
+        assert!(response.body().contains("\"serviceProxyHealthy\": false"), "{}", response.body());
     }
 }

@@ -12,12 +12,12 @@ pub use plan::LoopbackPlan;
 
 use std::io;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use crate::cluster::{Announcement, Change, Cluster, ExternalTrafficPolicy};
+use crate::cluster::{Announcement, Backend, Change, Cluster, ExternalTrafficPolicy};
 use running::Running;
 
 type Request = (Change, oneshot::Sender<Result<()>>);
@@ -38,7 +38,7 @@ impl LoopbackCluster {
     /// # Errors
     /// When the plan contradicts itself, or an address of it is in use.
     pub async fn start(plan: LoopbackPlan) -> Result<Self> {
-        let cluster = Cluster::new(plan.cluster.clone())?;
+        let cluster = Cluster::new(plan.cluster.clone()).and_then(supported)?;
         let shutdown = CancellationToken::new();
         let running = Running::start(&plan, &cluster).await?;
         let (state_sender, state) = watch::channel(cluster);
@@ -157,7 +157,7 @@ async fn own(
             request = requests.recv() => request,
         };
         let Some((change, done)) = request else { break };
-        let changed = state.borrow().changed(&change);
+        let changed = state.borrow().changed(&change).and_then(supported);
         let outcome = match changed {
             Ok(next) => {
                 let converged = running.converge(&next).await;
@@ -169,6 +169,16 @@ async fn own(
         let _ = done.send(outcome);
     }
     running.end().await;
+}
+
+/// Loopback has neither routes to several nodes nor networks that a proxy's connections could come from.
+fn supported(cluster: Cluster) -> Result<Cluster> {
+    for service in cluster.services() {
+        let spread = matches!(service.announcement, Announcement::Ecmp(_));
+        let proxy = matches!(service.backend, Backend::Proxy { .. });
+        ensure!(!spread && !proxy, "{} needs a lab of namespaces", service.name);
+    }
+    Ok(cluster)
 }
 
 fn is_address_in_use(error: &anyhow::Error) -> bool {

@@ -2,23 +2,30 @@
 //!
 //! The process's own namespace is the switch; around it stand a client, a control and the nodes, each a
 //! namespace of its own, and behind the nodes their pods. nftables does on each node what kube-proxy
-//! would, the VIP is an address of the node that announces it, and echo servers and health checks run
+//! would, the VIPs are addresses of the node that announces them, and echo servers and health checks run
 //! in this process on sockets that were opened inside the namespaces.
 //!
 //! Such a lab needs a process whose namespaces are its own: see [`inside`]. Everything disappears with
 //! that process.
 
+mod address;
 mod announcement;
+mod cni;
+mod control;
+mod echo;
+mod health;
 mod host;
 mod namespace;
+mod overlay;
 mod plan;
 mod pod;
 mod reexec;
+mod reverse_proxy;
 mod ruleset;
 mod tool;
 
 pub use host::HostProcess;
-pub use plan::NamespacePlan;
+pub use plan::{NamespacePlan, NatPlan};
 pub use reexec::inside;
 
 use std::collections::{BTreeMap, HashMap};
@@ -27,20 +34,21 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 use tokio::runtime::{Builder, Runtime};
-use tokio::sync::watch;
-use vipwatch_echo::Identity;
 
-use crate::cluster::decide::{self, NodeHealth, announcer};
-use crate::cluster::{Announcement, Change, Cluster, Endpoint, ExternalTrafficPolicy};
-use crate::health_check;
+use crate::cluster::decide::announcer;
+use crate::cluster::{Announcement, Backend, Change, Cluster, Endpoint, ExternalTrafficPolicy};
 use crate::served::Served;
 use announcement::Announced;
+use health::Health;
 use host::Host;
 use pod::Pod;
 
 /// The name of the host that stands for a client outside the cluster.
 pub const CLIENT: &str = "client";
-/// The name of the host outside the cluster that runs an echo server of its own.
+/// The name of the machine between the client and the nodes' network, where the plan has one.
+pub const NAT: &str = "nat";
+/// The name of the host outside the cluster that runs an echo server of its own, and a
+/// [STUN](crate::stun) and a [DNS](crate::dns) server that tell clients their egress.
 pub const CONTROL: &str = "control";
 
 /// Whether a host's cable is plugged in.
@@ -58,10 +66,9 @@ pub struct NamespaceLab {
     cluster: Cluster,
     hosts: BTreeMap<String, Host>,
     pods: HashMap<Endpoint, Pod>,
-    /// By service and node.
-    health_checks: HashMap<(String, String), (watch::Sender<NodeHealth>, Served)>,
+    health: Health,
     announced: Announced,
-    _control: Served,
+    _control: Vec<Served>,
     /// Taken out only when the lab is dropped.
     runtime: Option<Runtime>,
 }
@@ -77,16 +84,14 @@ impl NamespaceLab {
         let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
         let hosts = host::build_all(plan)?;
         let control = hosts.get(CONTROL).context("the control is missing")?;
-        let listener = control.namespace.listen(&runtime, plan.control)?;
-        let identity = Identity { pod: Some(CONTROL.to_owned()), ..Identity::default() };
-        let control = Served::spawn(runtime.handle(), |stop| vipwatch_echo::serve(listener, identity, stop));
+        let servers = control::serve(&control.namespace, &runtime, &plan.control)?;
         let mut lab = Self {
             cluster: cluster.clone(),
             hosts,
             pods: HashMap::new(),
-            health_checks: HashMap::new(),
+            health: Health::default(),
             announced: Announced::default(),
-            _control: control,
+            _control: servers,
             runtime: Some(runtime),
         };
         lab.converge(cluster)?;
@@ -163,7 +168,9 @@ impl NamespaceLab {
     /// # Errors
     /// When there is no such host, or the kernel refuses.
     pub fn set_link(&self, host: &str, link: Link) -> Result<()> {
-        self.host(host)?.set_link(link)
+        let host = self.host(host)?;
+        host.set_link(link)?;
+        if link == Link::Up { self.announced.restore(host, &self.hosts) } else { Ok(()) }
     }
 
     /// Runs `work` on a thread in the namespace of `host`: sockets it opens and processes it starts
@@ -207,52 +214,31 @@ impl NamespaceLab {
         for service in next.services() {
             for endpoint in &service.endpoints {
                 if !self.pods.contains_key(endpoint) {
-                    let node = next.node(&endpoint.node)?;
-                    let identity = endpoint.identity(service.namespace());
-                    let host = self.host(&node.name)?;
-                    let pod = Pod::start(self.runtime(), endpoint, host, node.pods, identity)?;
+                    let node = self.host(&endpoint.node)?;
+                    let pod = Pod::start(self.runtime(), &next, service, endpoint, node)?;
                     self.pods.insert(endpoint.clone(), pod);
                 }
+            }
+        }
+        for service in next.services() {
+            if let Backend::Proxy { to } = &service.backend {
+                let backends = &next.service(to)?.endpoints;
+                let proxies = service.endpoints.iter().filter_map(|endpoint| self.pods.get(endpoint));
+                proxies.for_each(|proxy| proxy.forward_to(backends));
             }
         }
         for node in next.nodes() {
             let rules = ruleset::render(&next, &node.name);
             self.host(&node.name)?.namespace.within(|| tool::run("nft", &["-f", "-"], &rules))??;
         }
-        self.converge_health_checks(&next)?;
+        let runtime = self.runtime.as_ref().expect("the runtime lives as long as the lab");
+        self.health.converge(&next, &self.hosts, runtime)?;
         self.announced.converge(&next, &self.hosts)?;
         let gone: Vec<_> = self.pods.extract_if(|endpoint, _| !next.runs(endpoint)).collect();
         for (endpoint, pod) in gone {
             pod.end(self.runtime(), &endpoint, self.host(&endpoint.node)?)?;
         }
         self.cluster = next;
-        Ok(())
-    }
-
-    fn converge_health_checks(&mut self, next: &Cluster) -> Result<()> {
-        for service in next.services() {
-            for node in next.nodes() {
-                let key = (service.name.clone(), node.name.clone());
-                let health = decide::node_health(service, &node.name);
-                match (self.health_checks.remove(&key), health) {
-                    (None, None) => {}
-                    (Some((_, server)), None) => self.runtime().block_on(server.end()),
-                    (Some((sender, server)), Some(health)) => {
-                        sender.send_replace(health);
-                        self.health_checks.insert(key, (sender, server));
-                    }
-                    (None, Some(health)) => {
-                        let address = SocketAddr::from((node.address, service.health_check_node_port));
-                        let listener = self.host(&node.name)?.namespace.listen(self.runtime(), address)?;
-                        let (sender, health) = watch::channel(health);
-                        let server = Served::spawn(self.runtime().handle(), |stop| {
-                            health_check::serve(listener, health, stop)
-                        });
-                        self.health_checks.insert(key, (sender, server));
-                    }
-                }
-            }
-        }
         Ok(())
     }
 }

@@ -1,6 +1,6 @@
 //! The loopback cluster as a client meets it.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -47,7 +47,7 @@ async fn echo(target: SocketAddr) -> (SocketAddr, Answer) {
 }
 
 fn vip(cluster: &LoopbackCluster, service: &str) -> SocketAddr {
-    cluster.state().service(service).unwrap().vip
+    cluster.state().service(service).unwrap().vips[0]
 }
 
 fn announcing(cluster: &LoopbackCluster, service: &str) -> Option<String> {
@@ -61,7 +61,7 @@ async fn health(cluster: &LoopbackCluster, service: &str) -> Vec<Option<StatusCo
     let port = state.service(service).unwrap().health_check_node_port;
     let mut answers = Vec::new();
     for node in state.nodes() {
-        answers.push(match TcpStream::connect((node.address, port)).await {
+        answers.push(match TcpStream::connect((node.addresses[0], port)).await {
             Err(_) => None,
             Ok(stream) => Some(request(stream, get()).await.status()),
         });
@@ -97,8 +97,8 @@ async fn cluster_shows_the_bridge_or_the_announcing_nodes_address() {
         seen.push((answer.node, answer.peer.address));
     }
     seen.sort();
-    let expected: [(_, Ipv4Addr); 2] = [("node-1", node.pods.bridge()), ("node-2", node.address)];
-    assert_eq!(seen, expected.map(|(name, address)| (Some(name.to_owned()), address.into())));
+    let expected = [("node-1", node.pods[0].gateway()), ("node-2", node.addresses[0])];
+    assert_eq!(seen, expected.map(|(name, address)| (Some(name.to_owned()), address)));
 }
 
 #[tokio::test]

@@ -13,8 +13,8 @@ pub struct Node {
     pub name: String,
     /// The node's own addresses (what `kubectl get node -o wide` shows).
     pub addresses: Vec<IpAddr>,
-    /// The part of the pod network that lives on this node (`.spec.podCIDR`), where it is known.
-    pub pod_cidr: Option<IpNet>,
+    /// The parts of the pod network that live on this node (`.spec.podCIDRs`), where they are known.
+    pub pod_cidrs: Vec<IpNet>,
 }
 
 /// Everything that the configuration tells about addresses inside the cluster.
@@ -45,6 +45,14 @@ pub enum AddressClass {
         /// That node's pod CIDR.
         cidr: IpNet,
     },
+    /// A node's end of the overlay between nodes: the very network address of its pod CIDR, which flannel
+    /// gives to `flannel.1`.
+    Overlay {
+        /// The node whose end it is.
+        node: String,
+        /// That node's pod CIDR.
+        cidr: IpNet,
+    },
     /// Another address of the pod network.
     PodNetwork {
         /// The node that owns this part of the pod network, where it is known.
@@ -66,14 +74,23 @@ impl AddressClass {
     /// Whether the address belongs to the cluster: a client cannot have it.
     #[must_use]
     pub fn is_cluster(&self) -> bool {
-        matches!(self, Self::Node { .. } | Self::Bridge { .. } | Self::PodNetwork { .. } | Self::Vip)
+        self.is_cluster_network() || *self == Self::Vip
+    }
+
+    /// Whether it is an address that nodes translate to.
+    #[must_use]
+    pub fn is_cluster_network(&self) -> bool {
+        matches!(
+            self,
+            Self::Node { .. } | Self::Bridge { .. } | Self::Overlay { .. } | Self::PodNetwork { .. }
+        )
     }
 
     /// The node that the address leads to, where one is known.
     #[must_use]
     pub fn node(&self) -> Option<&str> {
         match self {
-            Self::Node { node } | Self::Bridge { node, .. } => Some(node),
+            Self::Node { node } | Self::Bridge { node, .. } | Self::Overlay { node, .. } => Some(node),
             Self::PodNetwork { node, .. } => node.as_deref(),
             _ => None,
         }
@@ -85,6 +102,7 @@ impl fmt::Display for AddressClass {
         match self {
             Self::Node { node } => write!(f, "address of {node}"),
             Self::Bridge { node, cidr } => write!(f, "pod bridge of {node} in {cidr}"),
+            Self::Overlay { node, cidr } => write!(f, "overlay interface of {node} in {cidr}"),
             Self::PodNetwork { node: Some(node), cidr } => write!(f, "pod network of {node} in {cidr}"),
             Self::PodNetwork { node: None, cidr } => write!(f, "pod network in {cidr}"),
             Self::Vip => f.write_str("a VIP"),
@@ -113,12 +131,15 @@ impl AddressBook {
         let of_node = self
             .nodes
             .iter()
-            .filter_map(|node| Some((node, node.pod_cidr.filter(|cidr| cidr.contains(&address))?)))
+            .flat_map(|node| node.pod_cidrs.iter().map(move |cidr| (node, *cidr)))
+            .filter(|(_, cidr)| cidr.contains(&address))
             .max_by_key(|(_, cidr)| cidr.prefix_len());
         if let Some((node, cidr)) = of_node {
             let node = node.name.clone();
-            return if cidr.hosts().next() == Some(address) {
+            return if first_host(cidr) == Some(address) {
                 AddressClass::Bridge { node, cidr }
+            } else if cidr.network() == address {
+                AddressClass::Overlay { node, cidr }
             } else {
                 AddressClass::PodNetwork { node: Some(node), cidr }
             };
@@ -137,6 +158,35 @@ impl AddressBook {
             AddressClass::Public
         }
     }
+}
+
+/// The address that gateways and bridges of a pod network get: the one after the network's own. (In IPv6
+/// [`IpNet::hosts`] begins with the network's own.)
+fn first_host(cidr: IpNet) -> Option<IpAddr> {
+    let mut hosts = cidr.hosts();
+    match cidr {
+        IpNet::V6(v6) if v6.prefix_len() < 128 => hosts.nth(1),
+        _ => hosts.next(),
+    }
+}
+
+/// The pod network that an address belongs to where nobody has chosen another one, in words.
+///
+/// Defaults of kubeadm's documentation with flannel, of k3s and RKE2, Kubespray, Weave Net, and
+/// the join network of OVN-Kubernetes. They are ranges that others may use as well: a hint, never a proof.
+#[must_use]
+pub fn default_pod_network(address: IpAddr) -> Option<&'static str> {
+    // Calico's 192.168.0.0/16 is not among them: it is in every home and office, and says nothing.
+    const KNOWN: [(&str, &str); 5] = [
+        ("10.244.0.0/16", "10.244.0.0/16, the pod network that flannel and many guides use"),
+        ("10.42.0.0/16", "10.42.0.0/16, the pod network of k3s and RKE2"),
+        ("10.233.64.0/18", "10.233.64.0/18, the pod network of Kubespray"),
+        ("10.32.0.0/12", "10.32.0.0/12, the pod network of Weave Net"),
+        ("100.64.0.0/16", "100.64.0.0/16, the join network of OVN-Kubernetes"),
+    ];
+    let address = unmapped(address);
+    let holds = |(cidr, _): &&(&str, &str)| cidr.parse().is_ok_and(|cidr: IpNet| cidr.contains(&address));
+    KNOWN.iter().find(holds).map(|(_, words)| *words)
 }
 
 fn is_private(address: IpAddr) -> bool {
@@ -158,7 +208,7 @@ mod tests {
             nodes: vec![Node {
                 name: "node-1".into(),
                 addresses: vec!["192.0.2.11".parse().unwrap()],
-                pod_cidr: Some("10.244.1.0/24".parse().unwrap()),
+                pod_cidrs: vec!["10.244.1.0/24".parse().unwrap(), "2001:db8:244:1::/64".parse().unwrap()],
             }],
             pod_cidrs: vec!["10.244.0.0/16".parse().unwrap()],
             vips: vec!["192.0.2.201".parse().unwrap()],
@@ -171,6 +221,10 @@ mod tests {
             ("192.0.2.11", "address of node-1"),
             ("::ffff:192.0.2.11", "address of node-1"),
             ("10.244.1.1", "pod bridge of node-1 in 10.244.1.0/24"),
+            ("10.244.1.0", "overlay interface of node-1 in 10.244.1.0/24"),
+            ("2001:db8:244:1::1", "pod bridge of node-1 in 2001:db8:244:1::/64"),
+            ("2001:db8:244:1::", "overlay interface of node-1 in 2001:db8:244:1::/64"),
+            ("2001:db8:244:1::7", "pod network of node-1 in 2001:db8:244:1::/64"),
             ("10.244.1.7", "pod network of node-1 in 10.244.1.0/24"),
             ("10.244.9.7", "pod network in 10.244.0.0/16"),
             ("192.0.2.201", "a VIP"),
@@ -188,7 +242,7 @@ mod tests {
     #[test]
     fn a_single_address_pod_cidr_is_its_own_first_host() {
         let mut book = book();
-        book.nodes[0].pod_cidr = Some("10.244.1.9/32".parse().unwrap());
+        book.nodes[0].pod_cidrs = vec!["10.244.1.9/32".parse().unwrap()];
         let class = book.classify("10.244.1.9".parse().unwrap());
         assert!(matches!(class, AddressClass::Bridge { .. }));
     }

@@ -9,8 +9,9 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    cause::Cause,
     probe::{Probe, Subject},
-    verdict::{Finding, Verdict},
+    verdict::{Evidence, Finding, Verdict},
     words::words,
 };
 pub use board::{Board, Changes, Known};
@@ -129,6 +130,9 @@ pub struct Alert {
     pub title: String,
     /// Why, in one or two sentences.
     pub reason: String,
+    /// What most likely lies behind it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cause: Option<Cause>,
     /// What to do or look at next.
     pub remedy: Option<String>,
     /// The source addresses that were expected.
@@ -137,6 +141,9 @@ pub struct Alert {
     pub observed: Vec<Observed>,
     /// The nodes and pods that answered, where they say so.
     pub responders: Vec<String>,
+    /// Flow by flow what the last round saw.
+    #[serde(default)]
+    pub evidence: Vec<Evidence>,
     /// Flows of the last round that were answered.
     pub flows_answered: u32,
     /// Flows of the last round.
@@ -166,10 +173,12 @@ impl Alert {
             opened_at: *at,
             title: title(kind, probe, verdict.finding),
             reason: reason(kind, probe, verdict),
+            cause: verdict.cause.clone(),
             remedy: verdict.remedy.clone(),
             expected: verdict.expected.clone(),
             observed: observed.collect(),
             responders: verdict.answered_by.iter().map(ToString::to_string).collect(),
+            evidence: verdict.evidence.clone(),
             flows_answered: verdict.answered,
             flows: verdict.flows,
         }
@@ -197,16 +206,22 @@ fn title(kind: AlertKind, probe: &Probe, finding: Finding) -> String {
             format!("{what} loses some clients' source addresses at {target}")
         }
         AlertKind::SourceTranslated => format!("{what} loses its clients' source addresses at {target}"),
+        AlertKind::Unreachable if finding == Finding::WrongAnswer => {
+            format!("{what} does not answer as it should at {target}")
+        }
         AlertKind::Unreachable => format!("{what} does not answer at {target}"),
         AlertKind::Degraded => format!("{what} answers only some connections at {target}"),
         AlertKind::NodeUnhealthy => format!("{node} lost its last ready endpoint of {what}"),
         AlertKind::NodeDown if finding == Finding::ProxyUnhealthy => {
-            format!("the service proxy on {node} is unhealthy and does not serve {what}")
+            format!("the service proxy on {node} is unhealthy")
         }
         AlertKind::NodeDown if finding == Finding::PortClosed => {
-            format!("{node} refuses health checks of {what} at {target}")
+            format!("{node} refuses health checks at {target}")
         }
         AlertKind::NodeDown => format!("{node} does not answer at {target}"),
+        AlertKind::PolicyDrift if finding == Finding::PolicyLocal => {
+            format!("{what} is no longer the Cluster service it is configured as")
+        }
         AlertKind::PolicyDrift => format!("{what} is no longer the Local service it is configured as"),
     }
 }

@@ -1,11 +1,18 @@
 //! From observation to verdict. Pure functions of what was seen and what was configured.
 
+mod diagnosis;
+mod flow;
+mod kubectl;
 mod node_health;
+mod notes;
 mod proxy_health;
 mod source;
+mod tally;
+mod words;
 
 use chrono::{DateTime, Utc};
 
+pub use flow::{FlowVerdict, flow};
 pub use node_health::node_health;
 pub use proxy_health::proxy_health;
 pub use source::source;
@@ -27,7 +34,7 @@ pub struct Scene<'a> {
     pub egress: &'a Egress,
     /// Whose address is whose.
     pub book: &'a AddressBook,
-    /// What the nodes of the same service said last, where that is recent.
+    /// All nodes whose health check node port is polled for the same service.
     pub nodes: &'a [NodeSight<'a>],
     /// When the round ended.
     pub at: DateTime<Utc>,
@@ -38,10 +45,9 @@ pub struct Scene<'a> {
 pub struct NodeSight<'a> {
     /// The node.
     pub node: &'a str,
-    /// What was found there.
-    pub finding: Finding,
-    /// Its ready endpoints, where it told them.
-    pub local_endpoints: Option<u32>,
+    /// What was found there since the trouble began; `None` while it has not been asked. What it said before is no
+    /// evidence: everything may have changed at once.
+    pub finding: Option<Finding>,
 }
 
 /// Judges one round of `probe`.
@@ -62,19 +68,8 @@ fn silent_node(node: &str, target: &str, failure: &Failure) -> Verdict {
         _ => "breaks the connection",
     };
     let mut verdict = Verdict::new(Finding::NodeSilent, State::Down, format!("{node} {how} at {target}."));
-    verdict.remedy = Some(format!("See whether the node is up: `kubectl get node {node}`"));
+    verdict.remedy = Some(kubectl::ask_node(node));
     verdict
-}
-
-fn look_at_proxy(node: &str) -> String {
-    format!(
-        "Look at kube-proxy on {node}: `kubectl -n kube-system get pods -o wide --field-selector spec.nodeName={node}`"
-    )
-}
-
-/// "1 connection", "4 connections".
-fn connections(n: u32) -> String {
-    if n == 1 { "1 connection".to_owned() } else { format!("{n} connections") }
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@
 pub mod address;
 pub mod alert;
 pub mod cause;
+pub mod distribution;
 pub mod echo;
 pub mod egress;
 pub mod flow;

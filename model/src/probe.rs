@@ -82,6 +82,8 @@ pub enum Subject {
     Node {
         /// `namespace/name`.
         service: String,
+        /// The policy that the service ought to have.
+        policy: TrafficPolicy,
         /// The node's name.
         node: String,
         /// The node's address and the health check node port.
@@ -182,6 +184,8 @@ pub struct Probe {
     pub transport: Transport,
     /// What the source address ought to be (of no meaning for node health).
     pub expectation: Expectation,
+    /// All VIPs of its service, to which the service's name in DNS ought to lead; empty where it has none.
+    pub vips: Vec<IpAddr>,
     /// How many rounds it takes to change the state.
     pub thresholds: Thresholds,
     /// Labels of the service, for its alerts.

@@ -175,6 +175,17 @@ impl Machine {
         Some((to, run.rounds.min(needed), needed))
     }
 
+    /// When the trouble began that the latest rounds told of: the first round that spoke against the state, or that
+    /// led to it where the state is bad.
+    #[must_use]
+    pub fn onset(&self) -> Option<DateTime<Utc>> {
+        match self.away {
+            Some(run) => Some(run.began),
+            None if self.state.is_bad() => self.began,
+            None => None,
+        }
+    }
+
     /// Whether the last round said what the state says: nothing is being counted.
     #[must_use]
     pub fn is_steady(&self) -> bool {

@@ -7,7 +7,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use crate::{address::AddressClass, cause::Cause, state::State, words::words};
+use crate::{address::AddressClass, cause::Cause, flow::FailureKind, state::State, words::words};
 
 words! {
     /// What was found, in one word: the name of the verdict in the database, the API and the docs.
@@ -122,9 +122,14 @@ pub struct Evidence {
     /// The target's end.
     pub remote: Option<SocketAddr>,
     /// The address that the far side reported.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seen: Option<IpAddr>,
     /// The port that the far side reported.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub port: Option<u16>,
+    /// Why it failed, if it did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failure: Option<FailureKind>,
 }
 
 /// A node or pod that answered, and how many flows it did so for.

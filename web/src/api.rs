@@ -15,7 +15,10 @@ use utoipa::ToSchema;
 pub use alert::{AlertView, DeliveryState, DeliveryView, ReceiverView, Severity, TransitionView};
 pub use egress::{EgressChangeView, EgressView};
 pub use health::{AgentView, Check, ConfigView, Problem, Readiness, SchedulerView, StoreView, Summary};
-pub use probe::{NodeHealthView, Pending, Policy, ProbeView, RoundView, Seen, ServiceView, State, Tick};
+pub use probe::{
+    Flow, NodeHealthView, Note, Pending, Policy, ProbeView, Responder, RoundView, Seen, ServiceView, State,
+    Tick,
+};
 
 /// The most history ticks a probe carries.
 pub const HISTORY_TICKS: usize = 60;

@@ -4,14 +4,13 @@ use std::{process::ExitCode, sync::Arc};
 
 use clap::Args;
 use comfy_table::{Cell, Color, ContentArrangement, Table, presets::UTF8_HORIZONTAL_ONLY};
-use futures_util::future::join_all;
 use vipwatch_model::{probe::Probe as ModelProbe, state::State, verdict::Verdict};
 
 use super::ConfigFile;
 use crate::{
     app,
     clock::Clock,
-    egress, exit,
+    exit, oneshot,
     plan::{Plan, Planned},
     prober::Prober,
 };
@@ -57,18 +56,10 @@ impl Probe {
             })
             .collect();
         let prober = Prober::new(config.agent.max_flows);
-        let clock = Clock::system();
-        let known = egress::learn_once(Arc::clone(&plan), &prober, &clock).await;
-        let rounds = join_all(chosen.iter().map(|planned| prober.observe(planned))).await;
-        let now = clock.now();
-        let verdicts: Vec<(&Planned, Verdict)> = chosen
-            .iter()
-            .zip(rounds)
-            .map(|(planned, observation)| {
-                let egress = known.for_only_round(&planned.probe, &observation);
-                (planned.as_ref(), plan.judge(&egress, &planned.probe, &observation, &[], now))
-            })
-            .collect();
+        let chosen: Vec<&Planned> = chosen.into_iter().map(AsRef::as_ref).collect();
+        let finished = oneshot::rounds(&plan, &chosen, &prober, &Clock::system()).await;
+        let verdicts: Vec<(&Planned, Verdict)> =
+            finished.into_iter().map(|round| (round.planned, round.verdict)).collect();
         super::print(&if self.json { json(&verdicts) } else { table(&verdicts) });
         code(&verdicts)
     }
@@ -111,10 +102,12 @@ fn table(verdicts: &[(&Planned, Verdict)]) -> String {
             State::Degraded => Color::Yellow,
             State::Translated | State::Down => Color::Red,
         };
-        let why = match &verdict.remedy {
-            Some(remedy) if verdict.state.is_bad() => format!("{}\n→ {remedy}", verdict.reason),
-            _ => verdict.reason.clone(),
-        };
+        let bad = verdict.state.is_bad();
+        let cause = verdict.cause.as_ref().filter(|_| bad).map(|cause| format!("\n? {}", cause.text));
+        let remedy = verdict.remedy.as_ref().filter(|_| bad).map(|remedy| format!("\n→ {remedy}"));
+        let notes: String = verdict.notes.iter().map(|note| format!("\n! {}", note.text)).collect();
+        let why =
+            format!("{}{}{}{notes}", verdict.reason, cause.unwrap_or_default(), remedy.unwrap_or_default());
         table.add_row([
             Cell::new(planned.probe.name.as_str()),
             Cell::new(verdict.finding).fg(color),

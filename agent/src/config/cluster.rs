@@ -56,7 +56,7 @@ impl NodeTable {
         Some(Node {
             name: self.name.required()?.0,
             addresses: self.addresses.required()?.into_values(),
-            pod_cidr: self.pod_cidr.optional()?,
+            pod_cidrs: self.pod_cidr.optional()?.into_iter().collect(),
         })
     }
 }

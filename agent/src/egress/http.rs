@@ -58,6 +58,7 @@ fn once(name: &str, method: FlowMethod, limit: Duration) -> Planned {
             expectation: Expectation::Any,
             thresholds: Thresholds { alert_after: 1, resolve_after: 1, stale_after: chrono::TimeDelta::MAX },
             labels: std::collections::BTreeMap::new(),
+            vips: Vec::new(),
         },
         method: Method::Flows(Box::new(method)),
         schedule: Schedule::Every(gap),

@@ -4,6 +4,7 @@ use std::{collections::VecDeque, sync::Arc};
 
 use chrono::{DateTime, Utc};
 use vipwatch_model::{
+    distribution::Distribution,
     flow::{Flow, Outcome},
     observation::Observation,
     proxy_health::ProxyAnswer,
@@ -49,14 +50,23 @@ pub struct Watched {
     pub last: Option<Last>,
     /// Its recent rounds, oldest first.
     pub history: VecDeque<Tick>,
+    /// Who answered in them.
+    pub distribution: Distribution,
 }
 
 impl Watched {
     pub(super) fn new(planned: Arc<Planned>) -> Self {
-        Self { planned, machine: Machine::default(), last: None, history: VecDeque::with_capacity(HISTORY) }
+        Self {
+            planned,
+            machine: Machine::default(),
+            last: None,
+            history: VecDeque::with_capacity(HISTORY),
+            distribution: Distribution::default(),
+        }
     }
 
     pub(super) fn note(&mut self, at: DateTime<Utc>, verdict: &Verdict, latency_us: Option<u32>) {
+        self.distribution.add(&verdict.answered_by, HISTORY);
         self.last = Some(Last { at, verdict: verdict.clone(), latency_us });
         if self.history.len() == HISTORY {
             self.history.pop_front();

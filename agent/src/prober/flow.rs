@@ -13,6 +13,7 @@ pub(super) struct Progress {
     pub(super) local: Option<SocketAddr>,
     pub(super) remote: SocketAddr,
     pub(super) phases: Phases,
+    pub(super) retransmits: u8,
     pub(super) certificate: Option<Certificate>,
     mark: Instant,
 }
@@ -25,7 +26,14 @@ pub(super) struct Ended {
 
 impl Progress {
     pub(super) fn towards(remote: SocketAddr) -> Self {
-        Self { local: None, remote, phases: Phases::default(), certificate: None, mark: Instant::now() }
+        Self {
+            local: None,
+            remote,
+            phases: Phases::default(),
+            retransmits: 0,
+            certificate: None,
+            mark: Instant::now(),
+        }
     }
 
     /// The first phase begins.
@@ -46,20 +54,22 @@ impl Progress {
             local: self.local,
             remote: Some(self.remote),
             phases: self.phases,
-            retransmits: 0,
+            retransmits: self.retransmits,
             outcome: outcome.unwrap_or_else(Outcome::Failed),
         };
         Ended { flow, certificate: self.certificate }
     }
 }
 
-/// What comes of `attempt` within `limit`.
-pub(super) async fn within<T>(
-    limit: Duration,
+/// What comes of `attempt` until `deadline`.
+pub(super) async fn until<T>(
+    deadline: Instant,
     attempt: impl Future<Output = Result<T, Failure>>,
 ) -> Result<T, Failure> {
-    timeout_at(Instant::now() + limit, attempt).await.unwrap_or_else(|_| {
-        Err(Failure::new(FailureKind::Timeout, format!("no answer within {} ms", limit.as_millis())))
+    let limit = deadline.saturating_duration_since(Instant::now());
+    timeout_at(deadline, attempt).await.unwrap_or_else(|_| {
+        let limit = limit.as_micros().div_ceil(1_000);
+        Err(Failure::new(FailureKind::Timeout, format!("no answer within {limit} ms")))
     })
 }
 

@@ -17,7 +17,8 @@ use vipwatch_model::{
 };
 
 use super::{
-    BODY_CAP, blame,
+    answer::{Body, CAP},
+    blame,
     connection::Wire,
     flow::Progress,
     method::{HttpExchange, HttpExpectation, HttpPoll},
@@ -39,10 +40,8 @@ pub(super) struct Ask<'a> {
 pub(super) struct Answer {
     pub(super) status: StatusCode,
     pub(super) headers: HeaderMap,
-    /// The body, at most [`BODY_CAP`] bytes of it. Empty when none was asked for.
-    pub(super) body: Bytes,
-    /// Whether there was more of it.
-    pub(super) cut_off: bool,
+    /// The body; empty when none was asked for.
+    pub(super) body: Body,
 }
 
 impl<'a> Ask<'a> {
@@ -97,7 +96,7 @@ impl<'a> Ask<'a> {
 pub(super) async fn exchange(wire: Wire, ask: &Ask<'_>, progress: &mut Progress) -> Result<Answer, Failure> {
     let request = ask.request()?;
     let (mut sender, connection) = http1::Builder::new()
-        .max_buf_size(BODY_CAP)
+        .max_buf_size(CAP)
         .handshake(TokioIo::new(wire))
         .await
         .map_err(|error| failure(&error))?;
@@ -105,22 +104,21 @@ pub(super) async fn exchange(wire: Wire, ask: &Ask<'_>, progress: &mut Progress)
         let response = sender.send_request(request).await.map_err(|error| failure(&error))?;
         progress.phases.first_byte_us = Some(progress.lap());
         let (head, mut body) = response.into_parts();
-        let mut answer =
-            Answer { status: head.status, headers: head.headers, body: Bytes::new(), cut_off: false };
+        let mut answer = Answer { status: head.status, headers: head.headers, body: Body::default() };
         if !ask.body {
             return Ok(answer);
         }
         let mut read = BytesMut::new();
         while let Some(frame) = body.frame().await {
             let Ok(data) = frame.map_err(|error| failure(&error))?.into_data() else { continue };
-            let room = BODY_CAP - read.len();
+            let room = CAP - read.len();
             read.extend_from_slice(&data[..data.len().min(room)]);
             if data.len() > room {
-                answer.cut_off = true;
+                answer.body.cut_off = true;
                 break;
             }
         }
-        answer.body = read.freeze();
+        answer.body.bytes = read.freeze();
         progress.phases.body_us = Some(progress.lap());
         Ok(answer)
     });
@@ -141,20 +139,13 @@ pub(super) fn outcome(expect: &HttpExpectation, echo: Option<EchoFormat>, answer
     if let Some(failure) = unexpected(expect, answer) {
         return Outcome::Failed(failure);
     }
-    let Some(format) = echo else { return Outcome::Answered };
-    if !answer.status.is_success() && expect.status.is_empty() {
+    if echo.is_some() && !answer.status.is_success() && expect.status.is_empty() {
         return Outcome::Unreadable(format!(
             "the answer is HTTP {} instead of an echo",
             answer.status.as_u16()
         ));
     }
-    if answer.cut_off {
-        return Outcome::Unreadable(format!("the answer is longer than {BODY_CAP} bytes"));
-    }
-    match format.read(&answer.body) {
-        Ok(report) => Outcome::Echoed(report),
-        Err(error) => Outcome::Unreadable(error.to_string()),
-    }
+    answer.body.outcome(echo)
 }
 
 fn unexpected(expect: &HttpExpectation, answer: &Answer) -> Option<Failure> {
@@ -167,13 +158,7 @@ fn unexpected(expect: &HttpExpectation, answer: &Answer) -> Option<Failure> {
         let why = format!("{}, which is not an expected status", in_words(answer.status));
         return Some(Failure::new(FailureKind::Unexpected, why));
     }
-    match &expect.body {
-        Some(pattern) if !pattern.is_found_in(&answer.body) => {
-            let read = if answer.cut_off { "first 64 KiB of the body do" } else { "body does" };
-            Some(Failure::new(FailureKind::Unexpected, format!("the {read} not match {pattern:?}")))
-        }
-        _ => None,
-    }
+    answer.body.unexpected(expect.body.as_ref())
 }
 
 fn in_words(status: StatusCode) -> String {

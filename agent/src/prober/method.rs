@@ -3,6 +3,7 @@
 use std::{
     fmt,
     net::{IpAddr, SocketAddr},
+    time::Duration,
 };
 
 use hyper::header::{HeaderName, HeaderValue};
@@ -88,6 +89,10 @@ pub enum ProxyVersion {
 pub enum Exchange {
     /// An HTTP/1.1 request and its answer.
     Http(HttpExchange),
+    /// Plain words on a TCP connection.
+    Tcp(TcpExchange),
+    /// A datagram and the one that answers it.
+    Udp(UdpExchange),
 }
 
 /// An HTTP/1.1 request, and what its answer ought to be.
@@ -118,6 +123,30 @@ pub struct HttpExpectation {
     pub body: Option<Pattern>,
 }
 
+/// Plain words on a TCP connection. With neither an echo nor anything expected it is enough that the connection
+/// stands; otherwise the answer is read until it holds what is expected, until a line end at which the echo can be
+/// read, or until the far side closes.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct TcpExchange {
+    /// What is sent first; may be nothing.
+    pub send: Vec<u8>,
+    /// TLS, before anything is sent.
+    pub tls: Option<Tls>,
+    /// What is found in the answer, as far as it is read.
+    pub expect: Option<Pattern>,
+}
+
+/// A datagram and the one that answers it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct UdpExchange {
+    /// What is sent; may be empty.
+    pub send: Vec<u8>,
+    /// How long to wait before it is sent again; doubled each time.
+    pub retransmit_after: Duration,
+    /// What is found in the answer.
+    pub expect: Option<Pattern>,
+}
+
 /// The TLS of a client.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Tls {
@@ -131,7 +160,8 @@ pub struct Tls {
     pub insecure: bool,
 }
 
-/// A regular expression for answers, which need not be text. Equal when written the same.
+/// A regular expression for answers, which need not be text: its classes are those of ASCII. Equal when written the
+/// same.
 #[derive(Clone)]
 pub struct Pattern(Regex);
 
@@ -153,6 +183,17 @@ impl FlowMethod {
             echo: None,
             canary: false,
         }
+    }
+}
+
+impl UdpExchange {
+    /// How long a datagram is usually waited for.
+    pub const RETRANSMIT_AFTER: Duration = Duration::from_millis(500);
+
+    /// Sends `datagram`, and again after [`Self::RETRANSMIT_AFTER`].
+    #[must_use]
+    pub fn new(datagram: impl Into<Vec<u8>>) -> Self {
+        Self { send: datagram.into(), retransmit_after: Self::RETRANSMIT_AFTER, expect: None }
     }
 }
 
@@ -193,7 +234,7 @@ impl Pattern {
     /// # Errors
     /// When it is no regular expression, or one that takes too much memory.
     pub fn new(pattern: &str) -> Result<Self, regex::Error> {
-        RegexBuilder::new(pattern).size_limit(PATTERN_CAP).build().map(Self)
+        RegexBuilder::new(pattern).unicode(false).size_limit(PATTERN_CAP).build().map(Self)
     }
 
     /// Whether the pattern is found in `answer`.

@@ -10,7 +10,8 @@ use std::{
 };
 
 use rustix::io::Errno;
-use tokio::net::TcpSocket;
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::net::{TcpSocket, UdpSocket};
 use vipwatch_model::flow::{Failure, FailureKind};
 
 use super::{blame, method::Bind};
@@ -26,6 +27,23 @@ pub(super) fn tcp(bind: &Bind, remote: IpAddr) -> Result<TcpSocket, Failure> {
         socket.bind(SocketAddr::new(source, 0)).map_err(|error| no_source(source, &error))?;
     }
     Ok(socket)
+}
+
+/// A UDP socket that can be connected to `remote`.
+pub(super) fn udp(bind: &Bind, remote: IpAddr) -> Result<UdpSocket, Failure> {
+    let failure = |error| blame::failure(&error);
+    let domain = if remote.is_ipv4() { Domain::IPV4 } else { Domain::IPV6 };
+    let socket =
+        Socket::new(domain, Type::DGRAM.nonblocking().cloexec(), Some(Protocol::UDP)).map_err(failure)?;
+    if let Some(interface) = &bind.interface {
+        let bound = socket.bind_device(Some(interface.as_bytes()));
+        bound.map_err(|error| no_interface(interface, &error))?;
+    }
+    if let Some(source) = source(bind, remote)? {
+        let bound = socket.bind(&SocketAddr::new(source, 0).into());
+        bound.map_err(|error| no_source(source, &error))?;
+    }
+    UdpSocket::from_std(socket.into()).map_err(failure)
 }
 
 /// The source address to bind for a flow to `remote`, if one was asked for.

@@ -60,6 +60,7 @@ fn planned(name: &str, every: Duration, takes_ms: u16) -> Arc<Planned> {
             name: ProbeName::new(name),
             subject: Subject::Endpoint { url: name.into() },
             transport: Transport::Tcp,
+            vips: Vec::new(),
             expectation: Expectation::Answer,
             thresholds: Thresholds {
                 alert_after: 2,

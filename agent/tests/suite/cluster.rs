@@ -29,7 +29,7 @@ impl Cluster {
     }
 
     pub(crate) fn vip(&self) -> SocketAddr {
-        self.lab.state().service(ECHO).unwrap().vip
+        self.lab.state().service(ECHO).unwrap().vips[0]
     }
 
     /// The name of the source probe of the service.
@@ -59,8 +59,7 @@ impl Cluster {
             .nodes()
             .iter()
             .map(|node| {
-                let pods = node.pods;
-                let (name, address) = (&node.name, node.address);
+                let (name, address, pods) = (&node.name, node.addresses[0], node.pods[0]);
                 format!("[[cluster.node]]\nname = \"{name}\"\naddresses = [\"{address}\"]\npod_cidr = \"{pods}\"\n")
             })
             .collect();

@@ -11,9 +11,15 @@ mod crash;
 mod egress;
 mod lifecycle;
 #[cfg(feature = "namespace-tests")]
+mod matrix;
+#[cfg(feature = "namespace-tests")]
 mod namespaces;
 mod outbox;
 mod outsider;
+#[cfg(feature = "namespace-tests")]
+mod paths;
 mod prober;
 mod store;
 mod tls;
+#[cfg(feature = "namespace-tests")]
+mod watch;

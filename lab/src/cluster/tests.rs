@@ -2,8 +2,9 @@
 
 use std::net::Ipv4Addr;
 
-use super::decide::{Forwarding, announcer, forwarding, node_health};
+use super::decide::{Forwarding, announcer, forwarding, node_health, translation};
 use super::*;
+use crate::namespaces::NamespacePlan;
 
 const ECHO: &str = "default/echo-server";
 
@@ -13,18 +14,22 @@ fn cluster(policy: ExternalTrafficPolicy, placement: &[(&str, u8)]) -> Cluster {
         nodes: nodes
             .map(|number| NodePlan {
                 name: format!("node-{number}"),
-                address: Ipv4Addr::new(192, 0, 2, 10 + number),
-                pods: PodNetwork::new(10, 244, number),
+                addresses: vec![Ipv4Addr::new(192, 0, 2, 10 + number).into()],
+                pods: vec![PodNetwork::new(Ipv4Addr::new(10, 244, number, 0))],
             })
             .collect(),
         services: vec![ServicePlan {
             name: ECHO.to_owned(),
-            vip: "192.0.2.201:80".parse().unwrap(),
+            vips: vec!["192.0.2.201:80".parse().unwrap()],
             health_check_node_port: 30001,
             policy,
+            backend: Backend::Pods,
             placement: owned(placement),
+            announcement: Announcement::Elected,
         }],
         pod_port: 8080,
+        cni: Cni::default(),
+        overlay: Overlay::default(),
     })
     .unwrap()
 }
@@ -87,7 +92,7 @@ fn cluster_forwards_to_every_pod_and_masquerades() {
     for node in ["node-1", "node-2", "node-3"] {
         let expected = Forwarding::To { endpoints: service.endpoints.clone(), masquerade: true };
         assert_eq!(forwarding(service, node), expected);
-        assert_eq!(node_health(service, node), None);
+        assert_eq!(node_health(&cluster, service, node), None);
     }
 }
 
@@ -99,7 +104,7 @@ fn local_forwards_to_the_nodes_own_pods_and_drops_elsewhere() {
     assert_eq!(forwarding(service, "node-2"), expected);
     assert_eq!(forwarding(service, "node-3"), Forwarding::Drop);
 
-    let health = |node| node_health(service, node).unwrap().local_endpoints;
+    let health = |node| node_health(&cluster, service, node).unwrap().local_endpoints;
     assert_eq!([health("node-1"), health("node-2"), health("node-3")], [1, 2, 0]);
 }
 
@@ -117,7 +122,7 @@ fn pods_have_names_and_addresses_that_follow_from_their_place() {
     let cluster = cluster(Local, &[("node-2", 2)]);
     let endpoint = &cluster.service(ECHO).unwrap().endpoints[1];
     assert_eq!(endpoint.pod, "echo-server-node-2-1");
-    assert_eq!(endpoint.address, "10.244.2.11:8080".parse().unwrap());
+    assert_eq!(endpoint.addresses, ["10.244.2.11:8080".parse().unwrap()]);
     assert_eq!(cluster.placement(ECHO).unwrap(), [("node-2".to_owned(), 2)]);
 }
 
@@ -131,4 +136,49 @@ fn changes_that_make_no_sense_are_refused() {
     assert!(place(ECHO, &[("node-9", 1)]).is_err());
     assert!(place(ECHO, &[("node-1", 11)]).is_err());
     assert!(place(ECHO, &[("node-1", 1), ("node-1", 2)]).is_err());
+}
+
+#[test]
+fn a_stray_rule_masquerades_what_comes_to_the_nodes_own_pods() {
+    let translated = |cluster: &Cluster| {
+        let (service, node) = (cluster.service(ECHO).unwrap(), cluster.node("node-1").unwrap());
+        let endpoints = service.endpoints.iter();
+        let sources = endpoints.map(|endpoint| translation(cluster, service, node, endpoint, Family::V4));
+        sources.map(|source| source.map_or(String::new(), |source| source.to_string())).collect::<Vec<_>>()
+    };
+    let placement = [("node-1", 1), ("node-2", 1)];
+    let strayed = |policy, node| cluster(policy, &placement).changed(&Change::stray_masquerade(node, true));
+    assert_eq!(translated(&cluster(Local, &placement)), ["", ""]);
+    assert_eq!(translated(&strayed(Local, "node-1").unwrap()), ["10.244.1.1", ""]);
+    assert_eq!(translated(&cluster(AnyNode, &placement)), ["10.244.1.1", "192.0.2.11"]);
+    assert_eq!(translated(&strayed(AnyNode, "node-2").unwrap()), ["10.244.1.1", "10.244.2.1"]);
+    assert!(strayed(Local, "node-9").is_err());
+}
+
+#[test]
+fn a_health_check_port_that_was_given_away_speaks_for_its_new_owner() {
+    let web = "default/web-server";
+    let mut plan = NamespacePlan::default().cluster;
+    plan.services[0].policy = AnyNode;
+    let cluster = Cluster::new(plan).unwrap();
+    let health = |cluster: &Cluster, node| node_health(cluster, cluster.service(ECHO).unwrap(), node);
+    assert_eq!(health(&cluster, "node-2"), None);
+    let taken = cluster.changed(&Change::health_check_port(ECHO, Some(web))).unwrap();
+    assert_eq!(health(&taken, "node-2"), node_health(&cluster, cluster.service(web).unwrap(), "node-2"));
+    assert_eq!(health(&taken, "node-2").unwrap().name, "web-server");
+    assert!(cluster.changed(&Change::health_check_port(ECHO, Some("default/absent"))).is_err());
+}
+
+#[test]
+fn health_checks_say_how_kube_proxy_is() {
+    let well = cluster(Local, &[("node-1", 1)]);
+    let with = |health| {
+        let ill = well.changed(&Change::proxy_health("node-1", health)).unwrap();
+        let told = node_health(&ill, ill.service(ECHO).unwrap(), "node-1");
+        told.map(|told| (told.local_endpoints, told.proxy_healthy))
+    };
+    assert_eq!(with(ProxyHealth::Healthy), Some((1, true)));
+    assert_eq!(with(ProxyHealth::Leaving), Some((1, true)));
+    assert_eq!(with(ProxyHealth::Stale), Some((1, false)));
+    assert_eq!(with(ProxyHealth::Gone), None);
 }

@@ -17,8 +17,8 @@ use tracing::{debug, warn};
 use vipwatch_echo::server::{Flow, Limits, serve_connection};
 use vipwatch_echo::{Echo, Identity};
 
-use crate::cluster::decide::{Forwarding, announcer, forwarding, masquerade_source};
-use crate::cluster::{Cluster, Endpoint, Service};
+use crate::cluster::decide::{Forwarding, announcer, forwarding, translation};
+use crate::cluster::{Cluster, Endpoint, Family, Service};
 
 const BACKLOG: i32 = 1024;
 /// Flows through one VIP at once.
@@ -48,18 +48,22 @@ pub(super) enum Mode {
 }
 
 impl Mode {
-    pub(super) fn of(cluster: &Cluster, service: &Service) -> Self {
+    /// What a connection to the VIPs of `service` in `family` meets.
+    pub(super) fn of(cluster: &Cluster, service: &Service, family: Family) -> Self {
         let Some(node) = announcer(cluster, service) else { return Self::Silent };
         match forwarding(service, &node.name) {
             Forwarding::Drop => Self::Silent,
             Forwarding::Reject => Self::Refuse,
-            Forwarding::To { endpoints, masquerade } => {
-                let path = |endpoint: &Endpoint| Path {
-                    pod: endpoint.address,
-                    identity: endpoint.identity(service.namespace()),
-                    masquerade: masquerade.then(|| SocketAddr::from((masquerade_source(node, endpoint), 0))),
+            Forwarding::To { endpoints, .. } => {
+                let path = |endpoint: &Endpoint| {
+                    let source = translation(cluster, service, node, endpoint, family);
+                    Some(Path {
+                        pod: endpoint.address(family)?,
+                        identity: endpoint.identity(service.namespace()),
+                        masquerade: source.map(|source| SocketAddr::from((source, 0))),
+                    })
                 };
-                Self::Serve(endpoints.iter().map(path).collect())
+                Self::Serve(endpoints.iter().filter_map(path).collect())
             }
         }
     }
@@ -191,7 +195,7 @@ async fn carry(stream: TcpStream, peer: SocketAddr, path: Path, stop: Cancellati
 }
 
 async fn splice(mut client: TcpStream, source: SocketAddr, pod: SocketAddr) -> io::Result<()> {
-    let socket = TcpSocket::new_v4()?;
+    let socket = if source.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
     socket.bind(source)?;
     let mut pod = socket.connect(pod).await?;
     client.set_nodelay(true)?;

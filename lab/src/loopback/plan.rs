@@ -2,7 +2,10 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 
-use crate::cluster::{ClusterPlan, ExternalTrafficPolicy, NodePlan, PodNetwork, ServicePlan};
+use crate::cluster::{
+    Announcement, Backend, ClusterPlan, Cni, ExternalTrafficPolicy, NodePlan, Overlay, PodNetwork,
+    ServicePlan,
+};
 
 /// The port of pods, services and the control.
 const HTTP: u16 = 8080;
@@ -36,15 +39,17 @@ impl LoopbackPlan {
         let outside = |host| Ipv4Addr::new(127, octet, 0, host);
         let node = |number| NodePlan {
             name: format!("node-{number}"),
-            address: outside(10 + number),
-            pods: PodNetwork::new(127, pods, number),
+            addresses: vec![outside(10 + number).into()],
+            pods: vec![PodNetwork::new(Ipv4Addr::new(127, pods, number, 0))],
         };
         let service = |name: &str, host, health_check_node_port, placement: [&str; 2]| ServicePlan {
             name: format!("default/{name}"),
-            vip: SocketAddr::from((outside(host), HTTP)),
+            vips: vec![SocketAddr::from((outside(host), HTTP))],
             health_check_node_port,
             policy: ExternalTrafficPolicy::Local,
+            backend: Backend::Pods,
             placement: placement.map(|node| (node.to_owned(), 1)).into(),
+            announcement: Announcement::Elected,
         };
         Self {
             cluster: ClusterPlan {
@@ -54,6 +59,8 @@ impl LoopbackPlan {
                     service("web-server", 202, 30002, ["node-2", "node-3"]),
                 ],
                 pod_port: HTTP,
+                cni: Cni::Bridge,
+                overlay: Overlay::HostGw,
             },
             control: SocketAddr::from((outside(30), HTTP)),
             webhook: SocketAddr::from((outside(40), 9099)),

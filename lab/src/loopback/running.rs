@@ -13,18 +13,18 @@ use vipwatch_echo::Identity;
 use super::LoopbackPlan;
 use super::front::{Front, Mode};
 use crate::cluster::decide::{self, NodeHealth};
-use crate::cluster::{Cluster, Endpoint};
+use crate::cluster::{Cluster, Endpoint, Family};
 use crate::health_check;
 use crate::served::Served;
 
 #[derive(Debug)]
 pub(super) struct Running {
     control: Served,
-    pods: HashMap<Endpoint, Served>,
-    /// By service.
-    fronts: HashMap<String, Front>,
+    pods: HashMap<Endpoint, Vec<Served>>,
+    /// By VIP and port.
+    fronts: HashMap<SocketAddr, Front>,
     /// By service and node.
-    health_checks: HashMap<(String, String), (watch::Sender<NodeHealth>, Served)>,
+    health_checks: HashMap<(String, String), (watch::Sender<NodeHealth>, Vec<Served>)>,
     flows: TaskTracker,
 }
 
@@ -48,9 +48,11 @@ impl Running {
     pub(super) async fn converge(&mut self, cluster: &Cluster) -> Result<()> {
         self.start_pods(cluster).await?;
         for service in cluster.services() {
-            let front = self.fronts.remove(&service.name).unwrap_or_default();
-            let front = front.switch(service.vip, Mode::of(cluster, service), &self.flows).await?;
-            self.fronts.insert(service.name.clone(), front);
+            for vip in &service.vips {
+                let front = self.fronts.remove(vip).unwrap_or_default();
+                let mode = Mode::of(cluster, service, Family::of(vip.ip()));
+                self.fronts.insert(*vip, front.switch(*vip, mode, &self.flows).await?);
+            }
         }
         self.converge_health_checks(cluster).await?;
         self.end_pods(cluster).await;
@@ -63,11 +65,15 @@ impl Running {
                 if self.pods.contains_key(endpoint) {
                     continue;
                 }
-                let listener = bind(endpoint.address).await?;
-                let identity = endpoint.identity(service.namespace());
-                let pod =
-                    Served::spawn(&Handle::current(), |stop| vipwatch_echo::serve(listener, identity, stop));
-                self.pods.insert(endpoint.clone(), pod);
+                let mut servers = Vec::new();
+                for address in &endpoint.addresses {
+                    let listener = bind(*address).await?;
+                    let identity = endpoint.identity(service.namespace());
+                    servers.push(Served::spawn(&Handle::current(), |stop| {
+                        vipwatch_echo::serve(listener, identity, stop)
+                    }));
+                }
+                self.pods.insert(endpoint.clone(), servers);
             }
         }
         Ok(())
@@ -75,8 +81,8 @@ impl Running {
 
     async fn end_pods(&mut self, cluster: &Cluster) {
         let gone: Vec<_> = self.pods.extract_if(|endpoint, _| !cluster.runs(endpoint)).collect();
-        for (_, pod) in gone {
-            pod.end().await;
+        for server in gone.into_iter().flat_map(|(_, servers)| servers) {
+            server.end().await;
         }
     }
 
@@ -84,22 +90,30 @@ impl Running {
         for service in cluster.services() {
             for node in cluster.nodes() {
                 let key = (service.name.clone(), node.name.clone());
-                let health = decide::node_health(service, &node.name);
+                let health = decide::node_health(cluster, service, &node.name);
                 match (self.health_checks.remove(&key), health) {
                     (None, None) => {}
-                    (Some((_, server)), None) => server.end().await,
-                    (Some((sender, server)), Some(health)) => {
+                    (Some((_, servers)), None) => {
+                        for server in servers {
+                            server.end().await;
+                        }
+                    }
+                    (Some((sender, servers)), Some(health)) => {
                         sender.send_replace(health);
-                        self.health_checks.insert(key, (sender, server));
+                        self.health_checks.insert(key, (sender, servers));
                     }
                     (None, Some(health)) => {
-                        let port = service.health_check_node_port;
-                        let listener = bind(SocketAddr::from((node.address, port))).await?;
                         let (sender, health) = watch::channel(health);
-                        let server = Served::spawn(&Handle::current(), |stop| {
-                            health_check::serve(listener, health, stop)
-                        });
-                        self.health_checks.insert(key, (sender, server));
+                        let mut servers = Vec::new();
+                        for address in &node.addresses {
+                            let listener =
+                                bind(SocketAddr::from((*address, service.health_check_node_port))).await?;
+                            let health = health.clone();
+                            servers.push(Served::spawn(&Handle::current(), |stop| {
+                                health_check::serve(listener, health, stop)
+                            }));
+                        }
+                        self.health_checks.insert(key, (sender, servers));
                     }
                 }
             }
@@ -111,8 +125,8 @@ impl Running {
         for (_, front) in self.fronts {
             front.close().await;
         }
-        let health_checks = self.health_checks.into_values().map(|(_, server)| server);
-        let mut servers: Vec<_> = health_checks.chain(self.pods.into_values()).collect();
+        let health_checks = self.health_checks.into_values().map(|(_, servers)| servers);
+        let mut servers: Vec<_> = health_checks.chain(self.pods.into_values()).flatten().collect();
         servers.push(self.control);
         // All at once, or the time that each may take would add up.
         servers.iter().for_each(Served::stop);

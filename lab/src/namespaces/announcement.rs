@@ -1,51 +1,105 @@
-//! Announcing VIPs: the announcing node owns the address, so that its kernel answers ARP for it, and
-//! tells the segment when it takes it over.
+//! Announcing VIPs: the announcing node owns the address, so that its kernel answers ARP or neighbour
+//! solicitations for it, and tells the segment when it takes it over. With routes in its place no node owns
+//! it; then those who send to it have the routes.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::IpAddr;
+use std::fmt::Write;
+use std::net::{IpAddr, SocketAddr};
 
 use anyhow::{Context, Result};
 
+use super::address::{add_alone, alone};
 use super::host::Host;
-use super::{CLIENT, CONTROL};
-use crate::cluster::Cluster;
-use crate::cluster::decide::announcer;
+use super::{CLIENT, CONTROL, NAT};
+use crate::cluster::decide::{announcer, next_hops};
+use crate::cluster::{Cluster, Family};
 
-/// Which node announces which VIP at present.
+/// How VIPs are found at present.
 #[derive(Debug, Default)]
 pub(super) struct Announced {
+    /// Which node announces which VIP.
     pairs: BTreeSet<(IpAddr, String)>,
+    /// The next hops to VIPs that routes lead to.
+    routes: BTreeMap<IpAddr, Vec<IpAddr>>,
 }
 
 impl Announced {
     pub(super) fn converge(&mut self, next: &Cluster, hosts: &BTreeMap<String, Host>) -> Result<()> {
-        let pairs: BTreeSet<_> = next
-            .services()
-            .iter()
-            .filter_map(|service| Some((service.vip.ip(), announcer(next, service)?.name.clone())))
-            .collect();
+        let (pairs, routes) = (pairs(next), routes(next));
         let host = |name: &str| hosts.get(name).with_context(|| format!("no host is called {name}"));
         for (vip, node) in self.pairs.difference(&pairs) {
-            host(node)?.namespace.ip(&format!("address delete {vip}/32 dev eth0"))?;
+            host(node)?.namespace.ip(&format!("address delete {} dev eth0", alone(*vip)))?;
             if !pairs.iter().any(|(kept, _)| kept == vip) {
-                forget(*vip, &[host(CLIENT)?, host(CONTROL)?])?;
+                forget(*vip, hosts)?;
             }
         }
         for (vip, node) in pairs.difference(&self.pairs) {
             let node = host(node)?;
-            node.namespace.ip(&format!("address add {vip}/32 dev eth0"))?;
-            node.send_gratuitous_arp()?;
+            // Without a preferred lifetime it is no source address for what the node itself sends: in a real
+            // cluster the VIP is on no interface.
+            let lifetime = if vip.is_ipv6() { "preferred_lft 0" } else { "" };
+            node.namespace.ip(&format!("{} {lifetime}", add_alone(*vip, "eth0").trim_end()))?;
+            node.tell_addresses()?;
         }
         self.pairs = pairs;
+        if routes != self.routes {
+            let gone = self.routes.keys().filter(|vip| !routes.contains_key(vip));
+            let mut lines: String = gone.map(|vip| format!("route delete {}\n", alone(*vip))).collect();
+            self.routes = routes;
+            lines += &self.route_lines();
+            senders(hosts).try_for_each(|sender| sender.namespace.ip(&lines))?;
+        }
         Ok(())
     }
+
+    /// Sets the routes anew that `host` has lost along with its link.
+    pub(super) fn restore(&self, host: &Host, hosts: &BTreeMap<String, Host>) -> Result<()> {
+        if senders(hosts).any(|sender| std::ptr::eq(sender, host)) {
+            host.namespace.ip(&self.route_lines())?;
+        }
+        Ok(())
+    }
+
+    fn route_lines(&self) -> String {
+        let mut lines = String::new();
+        for (vip, hops) in &self.routes {
+            let hops: String = hops.iter().map(|hop| format!(" nexthop via {hop}")).collect();
+            let _ = writeln!(lines, "route replace {}{hops}", alone(*vip));
+        }
+        lines
+    }
+}
+
+fn pairs(next: &Cluster) -> BTreeSet<(IpAddr, String)> {
+    let announced = next.services().iter().filter_map(|service| Some((service, announcer(next, service)?)));
+    announced
+        .flat_map(|(service, node)| service.vips.iter().map(|vip| (vip.ip(), node.name.clone())))
+        .collect()
+}
+
+fn routes(next: &Cluster) -> BTreeMap<IpAddr, Vec<IpAddr>> {
+    let mut routes = BTreeMap::new();
+    for service in next.services() {
+        let nodes = next_hops(next, service);
+        if nodes.is_empty() {
+            continue;
+        }
+        for vip in service.vips.iter().map(SocketAddr::ip) {
+            let hops = nodes.iter().filter_map(|node| node.address(Family::of(vip))).collect();
+            routes.insert(vip, hops);
+        }
+    }
+    routes
 }
 
 /// While traffic flows a client keeps what it knows of a VIP, and the node that had it goes on serving.
 /// A lab does not wait for that to end.
-fn forget(vip: IpAddr, listeners: &[&Host]) -> Result<()> {
-    for listener in listeners {
-        listener.namespace.ip(&format!("neighbour flush to {vip} dev eth0"))?;
-    }
-    Ok(())
+fn forget(vip: IpAddr, hosts: &BTreeMap<String, Host>) -> Result<()> {
+    senders(hosts).try_for_each(|sender| sender.namespace.ip(&format!("neighbour flush to {vip} dev eth0")))
+}
+
+/// Those on the nodes' network that send to VIPs: the client or its NAT, and the control.
+fn senders(hosts: &BTreeMap<String, Host>) -> impl Iterator<Item = &Host> {
+    let outside = if hosts.contains_key(NAT) { NAT } else { CLIENT };
+    [outside, CONTROL].into_iter().filter_map(|name| hosts.get(name))
 }

@@ -2,20 +2,56 @@
 //! switch.
 
 use std::collections::BTreeMap;
-use std::fmt::Write;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, SocketAddr};
 use std::process::Child;
+use std::sync::Arc;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 
+use super::address::shared_prefix;
 use super::namespace::Namespace;
-use super::{CLIENT, CONTROL, Link, NamespacePlan, tool};
-use crate::cluster::NodePlan;
+use super::plan::NatPlan;
+use super::{CLIENT, CONTROL, Link, NAT, NamespacePlan, address, cni, overlay, tool};
+use crate::cluster::{ClusterPlan, NodePlan};
+
+/// What every machine is told before there are interfaces to inherit it.
+const SETTINGS: [(&str, &str); 10] = [
+    // Answers may come back another way than requests went, and nobody is to be told of a better one.
+    ("ipv4/conf/all/rp_filter", "0"),
+    ("ipv4/conf/default/rp_filter", "0"),
+    ("ipv4/conf/all/send_redirects", "0"),
+    ("ipv4/conf/default/send_redirects", "0"),
+    // See `Host::tell_addresses`.
+    ("ipv4/conf/default/arp_notify", "1"),
+    ("ipv6/conf/default/ndisc_notify", "1"),
+    // Addresses outlast a cable that is pulled, as those of IPv4 do, and are good again at once.
+    ("ipv6/conf/default/accept_dad", "0"),
+    ("ipv6/conf/default/keep_addr_on_down", "1"),
+    // Where several routes lead to a VIP, flows are spread by their ports as well.
+    ("ipv4/fib_multipath_hash_policy", "1"),
+    ("ipv6/fib_multipath_hash_policy", "1"),
+];
+const FORWARDING: [(&str, &str); 2] = [("ipv4/ip_forward", "1"), ("ipv6/conf/all/forwarding", "1")];
+/// The switch that nodes and clients share.
+const LAN: &str = "lan";
+/// The switch between a client and its NAT.
+const HOME: &str = "home";
+/// That switch's end of the NAT's cable.
+const INSIDE: &str = "inside";
+/// What a NAT does.
+const MASQUERADE: &str = "
+table inet nat {
+  chain postrouting {
+    type nat hook postrouting priority srcnat; policy accept;
+    oifname \"eth0\" masquerade
+  }
+}
+";
 
 /// A machine.
 #[derive(Debug)]
 pub(super) struct Host {
-    pub(super) namespace: Namespace,
+    pub(super) namespace: Arc<Namespace>,
     hardware_address: String,
     /// The switch's end of eth0.
     port: String,
@@ -23,65 +59,97 @@ pub(super) struct Host {
     routes: String,
 }
 
-/// The switch and every machine on it.
+/// The switches and every machine on them.
 pub(super) fn build_all(plan: &NamespacePlan) -> Result<BTreeMap<String, Host>> {
-    tool::ip("link set lo up\nlink add lan type bridge\nlink set lan up")?;
-    let IpAddr::V4(control) = plan.control.ip() else { bail!("the control must have an IPv4 address") };
-    let mut hosts = BTreeMap::new();
-    for (name, address) in [(CLIENT, plan.client), (CONTROL, control)] {
-        let host = Host::build(name, address, hosts.len())?;
-        hosts.insert(name.to_owned(), host);
+    tool::ip("link set lo up")?;
+    build_switch(LAN)?;
+    let control: Vec<_> = plan.control.iter().map(SocketAddr::ip).collect();
+    let mut number = 0;
+    let mut build = |name: &str, addresses: &[IpAddr], switch: &str| {
+        number += 1;
+        Host::build(name, addresses, switch, format!("port{number}"))
+    };
+    let mut hosts = vec![build(CONTROL, &control, LAN)?];
+    match &plan.nat {
+        None => hosts.push(build(CLIENT, &plan.client, LAN)?),
+        Some(nat) => {
+            build_switch(HOME)?;
+            let between = build(NAT, &nat.outside, LAN)?;
+            between.become_nat(nat)?;
+            let mut client = build(CLIENT, &plan.client, HOME)?;
+            client.route_by_default(&nat.inside)?;
+            hosts.extend([between, client]);
+        }
     }
     for node in &plan.cluster.nodes {
-        let mut host = Host::build(&node.name, node.address, hosts.len())?;
-        host.become_node(node, &plan.cluster.nodes)?;
-        hosts.insert(node.name.clone(), host);
+        let mut host = build(&node.name, &node.addresses, LAN)?;
+        host.become_node(node, &plan.cluster)?;
+        hosts.push(host);
     }
-    hosts.values().try_for_each(|host| tool::await_forwarding(&host.port))?;
-    Ok(hosts)
+    hosts.iter().try_for_each(|host| tool::await_link(&host.port, "state forwarding"))?;
+    Ok(hosts.into_iter().map(|host| (host.namespace.name().to_owned(), host)).collect())
+}
+
+fn build_switch(name: &str) -> Result<()> {
+    tool::ip(&format!("link add {name} type bridge mcast_snooping 0\nlink set {name} up"))
 }
 
 impl Host {
-    fn build(name: &str, address: Ipv4Addr, number: usize) -> Result<Self> {
-        let port = format!("port{number}");
+    fn build(name: &str, addresses: &[IpAddr], switch: &str, port: String) -> Result<Self> {
         let namespace = Namespace::create(name)?;
-        // Before there are interfaces to inherit these: answers may come back another way than requests
-        // went, and nobody is to be told of a better one.
-        namespace.sysctl(&[
-            ("conf/all/rp_filter", "0"),
-            ("conf/default/rp_filter", "0"),
-            ("conf/all/send_redirects", "0"),
-            ("conf/default/send_redirects", "0"),
-            ("conf/default/arp_notify", "1"),
-        ])?;
-        // Locally administered, and recognisable in a capture.
-        let [a, b, c, d] = address.octets();
-        let hardware_address = format!("02:00:{a:02x}:{b:02x}:{c:02x}:{d:02x}");
-        tool::ip(&format!(
-            "link add {port} type veth peer name eth0 address {hardware_address} netns {name}\n\
-             link set {port} master lan up"
-        ))?;
-        namespace.ip(&format!("address add {address}/24 dev eth0\nlink set eth0 up"))?;
-        Ok(Self { namespace, hardware_address, port, routes: String::new() })
+        namespace.sysctl(&SETTINGS)?;
+        let hardware_address = addresses.first().map(|first| hardware_address(0, *first)).unwrap_or_default();
+        let host = Self { namespace: Arc::new(namespace), hardware_address, port, routes: String::new() };
+        host.plug("eth0", &host.port, switch, addresses)?;
+        Ok(host)
     }
 
-    /// Forwarding, a bridge for the pods, and routes to the pods of the other nodes.
-    fn become_node(&mut self, node: &NodePlan, nodes: &[NodePlan]) -> Result<()> {
-        self.namespace.sysctl(&[("ip_forward", "1")])?;
-        let bridge = node.pods.bridge();
-        self.namespace
-            .ip(&format!("link add cni0 type bridge\naddress add {bridge}/24 dev cni0\nlink set cni0 up"))?;
-        for other in nodes.iter().filter(|other| other.name != node.name) {
-            writeln!(self.routes, "route replace {} via {}", other.pods, other.address)?;
-        }
+    /// Connects a new interface `own` to the switch by a cable whose other end is called `port`.
+    fn plug(&self, own: &str, port: &str, switch: &str, addresses: &[IpAddr]) -> Result<()> {
+        tool::ip(&format!(
+            "link add {port} type veth peer name {own} address {} netns {}\n\
+             link set {port} master {switch} up",
+            self.hardware_address,
+            self.namespace.name(),
+        ))?;
+        let lines = addresses.iter().map(|address| address::add(*address, shared_prefix(*address), own));
+        self.namespace.ip(&format!("link set {own} up\n{}", lines.collect::<String>()))
+    }
+
+    /// Sends through the machine that has these addresses whatever is not on its own network.
+    fn route_by_default(&mut self, gateways: &[IpAddr]) -> Result<()> {
+        self.routes =
+            gateways.iter().map(|gateway| format!("route replace default via {gateway}\n")).collect();
         self.namespace.ip(&self.routes)
     }
 
-    /// Tells the segment who has this host's addresses, with a gratuitous ARP request for each.
+    /// Forwarding, a second interface, and one address for everybody behind it.
+    fn become_nat(&self, nat: &NatPlan) -> Result<()> {
+        self.namespace.sysctl(&FORWARDING)?;
+        self.plug("eth1", INSIDE, HOME, &nat.inside)?;
+        self.namespace.within(|| tool::run("nft", &["-f", "-"], MASQUERADE))??;
+        tool::await_link(INSIDE, "state forwarding")
+    }
+
+    /// Forwarding, what the CNI plugin needs, and ways to the pods of the other nodes.
+    fn become_node(&mut self, node: &NodePlan, cluster: &ClusterPlan) -> Result<()> {
+        self.namespace.sysctl(&FORWARDING)?;
+        self.namespace.ip(&cni::prepare(cluster.cni, node))?;
+        let ways = overlay::ways(cluster.overlay, node, &cluster.nodes);
+        self.namespace.ip(&format!("{}{}", ways.interfaces, ways.routes))?;
+        if !ways.forwarding.is_empty() {
+            self.namespace.within(|| tool::run("bridge", &["-batch", "-"], &ways.forwarding))??;
+        }
+        self.routes = ways.routes;
+        Ok(())
+    }
+
+    /// Tells the segment who has this host's addresses: a gratuitous ARP request or an unsolicited
+    /// neighbour advertisement for each.
     ///
-    /// The kernel sends them, as `arp_notify` has it, when the hardware address is set, be it to what it
-    /// is already. The usual tool, arping, takes a second longer and says no more.
-    pub(super) fn send_gratuitous_arp(&self) -> Result<()> {
+    /// The kernel sends them, as `arp_notify` and `ndisc_notify` have it, when the hardware address is set,
+    /// be it to what it is already. The usual tool, arping, takes a second longer and says no more.
+    pub(super) fn tell_addresses(&self) -> Result<()> {
         self.namespace.ip(&format!("link set eth0 address {}", self.hardware_address))
     }
 
@@ -90,10 +158,22 @@ impl Host {
             Link::Down => self.namespace.ip("link set eth0 down"),
             Link::Up => {
                 self.namespace.ip(&format!("link set eth0 up\n{}", self.routes))?;
-                tool::await_forwarding(&self.port)
+                tool::await_link(&self.port, "state forwarding")
             }
         }
     }
+}
+
+/// Locally administered, and recognisable in a capture; `kind` tells interfaces of one machine apart.
+pub(super) fn hardware_address(kind: u8, address: IpAddr) -> String {
+    let [a, b, c, d] = match address {
+        IpAddr::V4(address) => address.octets(),
+        IpAddr::V6(address) => {
+            let [.., a, b, c, d] = address.octets();
+            [a, b, c, d]
+        }
+    };
+    format!("02:{kind:02x}:{a:02x}:{b:02x}:{c:02x}:{d:02x}")
 }
 
 /// A process that runs on a host; killed when dropped.

@@ -1,7 +1,7 @@
 //! One network namespace, and how this process does something in it.
 
 use std::fs::{self, File};
-use std::net::{SocketAddr, TcpListener};
+use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::os::fd::AsFd;
 use std::{panic, thread};
 
@@ -51,11 +51,11 @@ impl Namespace {
         self.within(|| tool::ip(lines))?.with_context(|| format!("in the network namespace {}", self.name))
     }
 
-    /// Sets keys below `net.ipv4`.
+    /// Sets keys below `net`.
     pub(super) fn sysctl(&self, settings: &[(&str, &str)]) -> Result<()> {
         self.within(|| {
             for (key, value) in settings {
-                let path = format!("/proc/sys/net/ipv4/{key}");
+                let path = format!("/proc/sys/net/{key}");
                 fs::write(&path, value).with_context(|| format!("failed to write {path}"))?;
             }
             Ok(())
@@ -75,7 +75,16 @@ impl Namespace {
         Ok(tokio::net::TcpListener::from_std(listener)?)
     }
 
-    pub(super) fn delete(self) -> Result<()> {
+    /// A socket whose datagrams `runtime` serves.
+    pub(super) fn socket(&self, runtime: &Runtime, address: SocketAddr) -> Result<tokio::net::UdpSocket> {
+        let bound = self.within(|| UdpSocket::bind(address))?;
+        let socket = bound.with_context(|| format!("failed to bind to {address} in {}", self.name))?;
+        socket.set_nonblocking(true)?;
+        let _context = runtime.enter();
+        Ok(tokio::net::UdpSocket::from_std(socket)?)
+    }
+
+    pub(super) fn delete(&self) -> Result<()> {
         tool::run("ip", &["netns", "delete", &self.name], "").map(drop)
     }
 }

@@ -1,9 +1,10 @@
 //! What kube-proxy does on a node, as an nftables ruleset. Pure: text from the cluster's state.
 
 use std::fmt::Write;
+use std::net::SocketAddr;
 
 use crate::cluster::decide::{Forwarding, forwarding};
-use crate::cluster::{Cluster, Endpoint, Service};
+use crate::cluster::{Cluster, Endpoint, Family, Service};
 
 /// The mark of connections that are to be masqueraded, the same bit as kube-proxy's.
 const MASQUERADE: &str = "0x4000";
@@ -15,10 +16,12 @@ pub(super) fn render(cluster: &Cluster, node: &str) -> String {
     let mut chains = String::new();
     let mut unserved = String::new();
     for service in cluster.services() {
-        let destination = format!("ip daddr {} tcp dport {}", service.vip.ip(), service.vip.port());
+        let destinations: Vec<_> = service.vips.iter().map(destination).collect();
         match forwarding(service, node) {
             Forwarding::To { endpoints, masquerade } => {
-                dispatch += &format!("    {destination} jump {}\n", chain_name(service));
+                for destination in destinations {
+                    dispatch += &format!("    {destination} jump {}\n", chain_name(service));
+                }
                 chains += &format!("  chain {} {{\n", chain_name(service));
                 if masquerade {
                     chains += &format!("    meta mark set meta mark or {MASQUERADE}\n");
@@ -26,23 +29,21 @@ pub(super) fn render(cluster: &Cluster, node: &str) -> String {
                 let choices: Vec<_> = endpoints.iter().enumerate().map(choice).collect();
                 let count = endpoints.len();
                 chains += &format!("    numgen random mod {count} vmap {{ {} }}\n  }}\n", choices.join(", "));
-                for endpoint in endpoints {
-                    let (pod, address) = (&endpoint.pod, endpoint.address);
-                    chains +=
-                        &format!("  chain pod/{pod} {{\n    meta l4proto tcp dnat to {address}\n  }}\n");
-                }
+                chains.extend(endpoints.iter().map(pod_chain));
             }
-            Forwarding::Drop => unserved += &format!("    {destination} drop\n"),
-            Forwarding::Reject => unserved += &format!("    {destination} reject\n"),
+            Forwarding::Drop => {
+                unserved.extend(destinations.iter().map(|destination| format!("    {destination} drop\n")));
+            }
+            Forwarding::Reject => unserved.extend(service.vips.iter().map(refusal)),
         }
     }
     let mut rules = String::new();
     let _ = write!(
         rules,
         "\
-add table ip kube-proxy
-delete table ip kube-proxy
-table ip kube-proxy {{
+add table inet kube-proxy
+delete table inet kube-proxy
+table inet kube-proxy {{
   chain nat-prerouting {{
     type nat hook prerouting priority dstnat; policy accept;
 {dispatch}  }}
@@ -63,9 +64,47 @@ table ip kube-proxy {{
   chain unserved {{
 {unserved}  }}
 {chains}}}
+add table inet stray
+delete table inet stray
 "
     );
-    rules
+    rules + &stray(cluster, node)
+}
+
+/// What masquerades on `node` though it should not: what comes to its pods from outside the pod networks.
+fn stray(cluster: &Cluster, node: &str) -> String {
+    let (Ok(plan), Ok(condition)) = (cluster.node(node), cluster.condition(node)) else {
+        return String::new();
+    };
+    if !condition.masquerades {
+        return String::new();
+    }
+    let mut lines = String::new();
+    for own in &plan.pods {
+        let all = cluster.nodes().iter().filter_map(|other| other.pod_network(own.family()));
+        let all: Vec<_> = all.map(|network| network.to_string()).collect();
+        let header = header(own.family());
+        let _ =
+            writeln!(lines, "    {header} saddr != {{ {} }} {header} daddr {own} masquerade", all.join(", "));
+    }
+    format!(
+        "\
+table inet stray {{
+  chain postrouting {{
+    type nat hook postrouting priority srcnat; policy accept;
+{lines}  }}
+}}
+"
+    )
+}
+
+fn destination(vip: &SocketAddr) -> String {
+    format!(
+        "{} daddr {} meta l4proto {{ tcp, udp }} th dport {}",
+        header(Family::of(vip.ip())),
+        vip.ip(),
+        vip.port()
+    )
 }
 
 fn chain_name(service: &Service) -> String {
@@ -74,6 +113,34 @@ fn chain_name(service: &Service) -> String {
 
 fn choice((number, endpoint): (usize, &Endpoint)) -> String {
     format!("{number} : goto pod/{}", endpoint.pod)
+}
+
+/// Without a wire in between, the refusal arrives while the client's socket is still busy connecting. The
+/// kernel loses ICMPv6 errors in that moment, and only those: there a reset says the same.
+fn refusal(vip: &SocketAddr) -> String {
+    let destination = destination(vip);
+    let reset = format!("    {destination} meta l4proto tcp reject with tcp reset\n");
+    format!("{}    {destination} reject\n", if vip.is_ipv6() { &reset } else { "" })
+}
+
+/// A connection takes the line of its family and passes over the other.
+fn pod_chain(endpoint: &Endpoint) -> String {
+    let lines = endpoint.addresses.iter();
+    let lines: String = lines
+        .map(|address| {
+            let header = header(Family::of(address.ip()));
+            format!("    meta l4proto {{ tcp, udp }} dnat {header} to {address}\n")
+        })
+        .collect();
+    format!("  chain pod/{} {{\n{lines}  }}\n", endpoint.pod)
+}
+
+/// What nftables calls the family.
+fn header(family: Family) -> &'static str {
+    match family {
+        Family::V4 => "ip",
+        Family::V6 => "ip6",
+    }
 }
 
 #[cfg(test)]
@@ -126,5 +193,14 @@ mod tests {
     #[test]
     fn without_pods_the_service_is_refused() {
         insta::assert_snapshot!(differing(&cluster(&[Change::endpoints(ECHO, &[])]), "node-1"));
+    }
+
+    #[test]
+    fn a_stray_rule_stands_beside_those_of_kube_proxy() {
+        let strayed = cluster(&[Change::stray_masquerade("node-1", true)]);
+        let rules = render(&strayed, "node-1");
+        let added = rules.strip_prefix(&render(&cluster(&[]), "node-1")).unwrap();
+        insta::assert_snapshot!(added);
+        assert_eq!(render(&strayed, "node-2"), render(&cluster(&[]), "node-2"));
     }
 }

@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Error, Result, bail, ensure};
 
-const PORT_TIME: Duration = Duration::from_secs(5);
-const PORT_POLL: Duration = Duration::from_millis(1);
+const LINK_TIME: Duration = Duration::from_secs(5);
+const LINK_POLL: Duration = Duration::from_millis(1);
 
 /// A command for `program`, found where an unprivileged user's search path does not look, too.
 pub(super) fn command(program: &str) -> Command {
@@ -44,14 +44,14 @@ pub(super) fn ip(lines: &str) -> Result<()> {
     run("ip", &["-batch", "-"], lines).map(drop)
 }
 
-/// Waits until the bridge that `port` belongs to forwards for it. The kernel notices a cable that has been
-/// plugged in from a queue of its own, a moment after the command that did it; what is sent before that
-/// is lost.
-pub(super) fn await_forwarding(port: &str) -> Result<()> {
+/// Waits until `ip` says `ready` of `link`: "state forwarding" when a bridge does so for it, "state UP" when
+/// it belongs to none. The kernel notices a cable that has been plugged in from a queue of its own, a
+/// moment after the command that did it; what is sent before that is lost.
+pub(super) fn await_link(link: &str, ready: &str) -> Result<()> {
     let start = Instant::now();
-    while !run("ip", &["-details", "link", "show", "dev", port], "")?.contains("state forwarding") {
-        ensure!(start.elapsed() < PORT_TIME, "the bridge does not forward for {port}");
-        sleep(PORT_POLL);
+    while !run("ip", &["-details", "link", "show", "dev", link], "")?.contains(ready) {
+        ensure!(start.elapsed() < LINK_TIME, "{link} does not become ready: no \"{ready}\"");
+        sleep(LINK_POLL);
     }
     Ok(())
 }
@@ -63,7 +63,7 @@ pub(super) fn explain(program: &str, error: Error) -> Error {
         return error.context(format!("failed to start {program}"));
     }
     let package = match program {
-        "ip" => "iproute2",
+        "ip" | "bridge" => "iproute2",
         "nft" => "nftables",
         "unshare" => "util-linux",
         other => other,

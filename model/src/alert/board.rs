@@ -129,6 +129,7 @@ fn wanted(this: &Known<'_>, nodes: &[Known<'_>]) -> Option<AlertKind> {
         (State::Translated, _) => Some(AlertKind::SourceTranslated),
         (State::Degraded, _) => Some(AlertKind::Degraded),
         (State::Down, Subject::Node { .. }) => port_or_node(this, nodes),
+        (State::Down, Subject::Host { .. }) => Some(AlertKind::NodeDown),
         (State::Down, _) => Some(AlertKind::Unreachable),
     }
 }
@@ -137,6 +138,9 @@ fn wanted(this: &Known<'_>, nodes: &[Known<'_>]) -> Option<AlertKind> {
 /// service's, on *every* node is the service's affair; while another node still answers, it is this node's.
 /// Until every other node has been polled since the trouble began, it is too early to tell.
 fn port_or_node(this: &Known<'_>, nodes: &[Known<'_>]) -> Option<AlertKind> {
+    if this.verdict.finding == Finding::PolicyLocal {
+        return Some(AlertKind::PolicyDrift); // One node is proof enough: the port is open under Local only.
+    }
     if !hints_at_drift(this.verdict.finding) {
         return Some(AlertKind::NodeDown);
     }
@@ -173,9 +177,12 @@ fn is_over(kind: AlertKind, this: &Known<'_>, nodes: &[Known<'_>]) -> bool {
     }
 }
 
-/// Whether the node's health check port is known to answer for the service as it does under Local.
+/// Whether the node's health check port is known to behave as the service's policy has it: to answer for the
+/// service under Local, to be closed under Cluster.
 fn answers_for_service(node: &Known<'_>) -> bool {
-    matches!(node.machine.state, State::Up | State::Idle) && answers(node.verdict.finding)
+    let finding = node.verdict.finding;
+    let as_cluster = node.machine.state == State::Up && finding == Finding::PortClosed;
+    as_cluster || matches!(node.machine.state, State::Up | State::Idle) && answers(finding)
 }
 
 fn answers(finding: Finding) -> bool {
@@ -183,12 +190,14 @@ fn answers(finding: Finding) -> bool {
 }
 
 fn hints_at_drift(finding: Finding) -> bool {
-    matches!(finding, Finding::PortClosed | Finding::OtherService)
+    matches!(finding, Finding::PortClosed | Finding::OtherService | Finding::PolicyLocal)
 }
 
 /// Whether the node had ready endpoints while it was watched, and has none now.
 fn lost_endpoints(this: &Known<'_>) -> bool {
-    this.machine.state == State::Idle && this.machine.settled_before == Some(State::Up)
+    // A kube-proxy that becomes idle announces that its node is leaving on purpose.
+    let has_endpoints = matches!(this.probe.subject, Subject::Node { .. });
+    has_endpoints && this.machine.state == State::Idle && this.machine.settled_before == Some(State::Up)
 }
 
 /// The node that got its first ready endpoint since this one lost its last: the pod moved.

@@ -66,7 +66,7 @@ fn book() -> AddressBook {
     let node = Node {
         name: "node-1".into(),
         addresses: vec!["192.0.2.11".parse().unwrap()],
-        pod_cidr: Some("10.244.1.0/24".parse().unwrap()),
+        pod_cidrs: vec!["10.244.1.0/24".parse().unwrap()],
     };
     AddressBook { nodes: vec![node], ..AddressBook::default() }
 }

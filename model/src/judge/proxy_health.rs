@@ -1,5 +1,6 @@
 //! The verdict on one node's kube-proxy, from its own health port.
 
+use super::kubectl;
 use crate::{
     cause::{Cause, CauseKind},
     flow::FailureKind,
@@ -36,7 +37,7 @@ pub fn proxy_health(probe: &Probe, health: &ProxyHealth) -> Verdict {
                 CauseKind::ServiceProxyDown,
                 format!("kube-proxy on {node} cannot write its rules, or cannot reach the API server."),
             );
-            let remedy = Some(super::look_at_proxy(node));
+            let remedy = Some(kubectl::ask_service_proxy(node));
             Verdict {
                 cause: Some(cause),
                 remedy,
@@ -59,7 +60,7 @@ pub fn proxy_health(probe: &Probe, health: &ProxyHealth) -> Verdict {
                     "kube-proxy does not run on {node}, or is told to serve its health on another address (--healthz-bind-address)."
                 ),
             );
-            let remedy = Some(super::look_at_proxy(node));
+            let remedy = Some(kubectl::ask_service_proxy(node));
             Verdict { cause: Some(cause), remedy, ..Verdict::new(Finding::PortClosed, State::Down, reason) }
         }
         ProxyAnswer::Failed(failure) => super::silent_node(node, &target, failure),

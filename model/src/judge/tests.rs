@@ -1,6 +1,9 @@
 //! What must hold of every judgement, whatever the flows.
 
-use std::{collections::BTreeMap, net::SocketAddr};
+use std::{
+    collections::BTreeMap,
+    net::{IpAddr, SocketAddr},
+};
 
 use chrono::{DateTime, TimeDelta};
 use proptest::prelude::*;
@@ -8,11 +11,11 @@ use proptest::prelude::*;
 use super::*;
 use crate::{
     address::{AddressBook, Node},
-    egress::Egress,
+    egress::{Comparison, Egress},
     flow::{FailureKind, Flow, Outcome, Phases, SourceReport},
     probe::{Expectation, Probe, ProbeName, Subject, TrafficPolicy, Transport},
     state::{State, Thresholds},
-    verdict::{Finding, Verdict},
+    verdict::{Finding, FlowFinding, Verdict},
 };
 
 fn probe(expectation: Expectation) -> Probe {
@@ -25,6 +28,7 @@ fn probe(expectation: Expectation) -> Probe {
             address,
         },
         transport: Transport::Tcp,
+        vips: Vec::new(),
         expectation,
         thresholds: Thresholds { alert_after: 2, resolve_after: 2, stale_after: TimeDelta::minutes(10) },
         labels: BTreeMap::new(),
@@ -36,7 +40,7 @@ fn book() -> AddressBook {
         nodes: vec![Node {
             name: "node-1".into(),
             addresses: vec!["192.0.2.11".parse().unwrap()],
-            pod_cidr: Some("10.244.1.0/24".parse().unwrap()),
+            pod_cidrs: vec!["10.244.1.0/24".parse().unwrap()],
         }],
         pod_cidrs: vec!["10.244.0.0/16".parse().unwrap()],
         vips: vec!["192.0.2.201".parse().unwrap()],
@@ -44,13 +48,41 @@ fn book() -> AddressBook {
 }
 
 fn outcome() -> impl Strategy<Value = Outcome> {
-    const ADDRESSES: &[&str] =
-        &["192.0.2.9", "::ffff:192.0.2.9", "10.244.1.1", "192.0.2.11", "203.0.113.5", "2001:db8::9"];
-    let echoed = proptest::sample::select(ADDRESSES)
-        .prop_map(|address| Outcome::Echoed(SourceReport::of(address.parse().unwrap(), None)));
+    const ADDRESSES: &[&str] = &[
+        "192.0.2.9",
+        "::ffff:192.0.2.9",
+        "10.244.1.1",
+        "192.0.2.11",
+        "203.0.113.5",
+        "2001:db8::9",
+        "127.0.0.1",
+    ];
+    let address = || proptest::sample::select(ADDRESSES).prop_map(|address| address.parse().unwrap());
+    let forwarded = proptest::collection::vec(address(), 0..3);
+    let name = proptest::option::of(proptest::sample::select(&["a", "b"][..]).prop_map(str::to_owned));
+    let port = proptest::sample::select(&[None, Some(40000), Some(2311)][..]);
+    let echoed = (address(), port, forwarded, any::<bool>(), name.clone(), name).prop_map(
+        |(address, port, forwarded, trusts_headers, node, pod)| {
+            Outcome::Echoed(SourceReport { address, port, forwarded, trusts_headers, node, pod })
+        },
+    );
     let failed =
         proptest::sample::select(FailureKind::ALL).prop_map(|kind| Flow::failed(None, kind, "x").outcome);
     prop_oneof![3 => echoed, 1 => Just(Outcome::Answered), 1 => Just(Outcome::Unreadable("no JSON".into())), 2 => failed]
+}
+
+fn expectation() -> impl Strategy<Value = Expectation> {
+    proptest::sample::select(vec![
+        Expectation::Preserved,
+        Expectation::InHeader,
+        Expectation::Within(vec!["192.0.2.0/24".parse().unwrap()]),
+        Expectation::Any,
+        Expectation::Answer,
+    ])
+}
+
+fn node_sights() -> impl Strategy<Value = Vec<Option<Finding>>> {
+    proptest::collection::vec(proptest::option::of(proptest::sample::select(Finding::ALL)), 0..4)
 }
 
 fn flows() -> impl Strategy<Value = Vec<Flow>> {
@@ -69,33 +101,78 @@ fn socket() -> Egress {
 }
 
 fn judged(probe: &Probe, flows: Vec<Flow>) -> Verdict {
-    let scene = Scene { egress: &socket(), book: &book(), nodes: &[], at: DateTime::UNIX_EPOCH };
+    judged_beside(probe, flows, &[])
+}
+
+fn judged_beside(probe: &Probe, flows: Vec<Flow>, nodes: &[Option<Finding>]) -> Verdict {
+    let nodes: Vec<NodeSight<'_>> =
+        nodes.iter().map(|finding| NodeSight { node: "node-1", finding: *finding }).collect();
+    let scene = Scene { egress: &socket(), book: &book(), nodes: &nodes, at: DateTime::UNIX_EPOCH };
     source(probe, &flows.into(), &scene)
+}
+
+fn remapped(flows: &[Flow]) -> Vec<Flow> {
+    let other_form = |address: IpAddr| match address {
+        IpAddr::V4(v4) => IpAddr::V6(v4.to_ipv6_mapped()),
+        IpAddr::V6(_) => address.to_canonical(),
+    };
+    let mut flows = flows.to_vec();
+    for flow in &mut flows {
+        flow.local = flow.local.map(|local| SocketAddr::new(other_form(local.ip()), local.port()));
+        if let Outcome::Echoed(report) = &mut flow.outcome {
+            report.address = other_form(report.address);
+            report.forwarded.iter_mut().for_each(|address| *address = other_form(*address));
+        }
+    }
+    flows
 }
 
 proptest! {
     #[test]
-    fn the_order_of_flows_does_not_matter(flows in flows()) {
-        let probe = probe(Expectation::Preserved);
-        let forwards = judged(&probe, flows.clone());
+    fn the_order_of_flows_does_not_matter(flows in flows(), expectation in expectation(), nodes in node_sights()) {
+        let probe = probe(expectation);
+        let forwards = judged_beside(&probe, flows.clone(), &nodes);
         let backwards: Vec<Flow> = flows.into_iter().rev().collect();
-        let backwards = judged(&probe, backwards);
+        let mut backwards = judged_beside(&probe, backwards, &nodes);
+        backwards.evidence.reverse();
         prop_assert_eq!(forwards, backwards);
     }
 
     #[test]
-    fn preserved_means_that_every_conclusive_address_is_the_agents(flows in flows()) {
-        let verdict = judged(&probe(Expectation::Preserved), flows.clone());
-        if verdict.finding == Finding::Preserved {
-            prop_assert!(verdict.seen.iter().all(|seen| seen.class.is_none()));
+    fn mapped_and_plain_addresses_judge_alike(flows in flows(), expectation in expectation()) {
+        let probe = probe(expectation);
+        let plain = judged(&probe, flows.clone());
+        let mut mapped = judged(&probe, remapped(&flows));
+        for (mapped, plain) in mapped.evidence.iter_mut().zip(&plain.evidence) {
+            mapped.local = plain.local;
         }
-        let foreign = verdict.seen.iter().any(|seen| seen.class.is_some());
-        prop_assert_eq!(foreign, verdict.state == State::Translated, "a single foreign address is never missed");
+        prop_assert_eq!(plain, mapped);
     }
 
     #[test]
-    fn only_the_target_can_bring_the_target_down(flows in flows()) {
-        let verdict = judged(&probe(Expectation::Preserved), flows.clone());
+    fn preserved_means_that_every_conclusive_address_is_the_agents(flows in flows(), expectation in expectation()) {
+        let verdict = judged(&probe(expectation), flows);
+        if verdict.finding == Finding::Preserved {
+            let conclusive = verdict.evidence.iter().filter(|flow| !matches!(
+                flow.finding,
+                FlowFinding::HeaderTrusted | FlowFinding::Inconclusive | FlowFinding::Answered | FlowFinding::Failed | FlowFinding::NotMade
+            ));
+            for flow in conclusive {
+                prop_assert_eq!(socket().compare(flow.local, flow.seen.unwrap()), Comparison::Same);
+            }
+        }
+    }
+
+    #[test]
+    fn a_single_foreign_address_is_never_missed(flows in flows()) {
+        let verdict = judged(&probe(Expectation::Preserved), flows);
+        let foreign = verdict.seen.iter().any(|seen| seen.class.is_some());
+        prop_assert_eq!(foreign, verdict.state == State::Translated);
+    }
+
+    #[test]
+    fn only_the_target_can_bring_the_target_down(flows in flows(), expectation in expectation()) {
+        let verdict = judged(&probe(expectation), flows.clone());
         let by_target = flows.iter().filter_map(Flow::failure).any(|failure| !failure.kind.is_ours());
         if verdict.state == State::Down {
             prop_assert!(by_target && verdict.answered == 0);
@@ -114,9 +191,28 @@ proptest! {
     }
 
     #[test]
-    fn every_verdict_has_a_reason_in_words(flows in flows()) {
-        let verdict = judged(&probe(Expectation::Preserved), flows.clone());
+    fn every_verdict_has_a_reason_and_every_regression_a_cause_and_a_remedy(
+        flows in flows(), expectation in expectation(), nodes in node_sights(),
+    ) {
+        let is_list = matches!(expectation, Expectation::Within(_));
+        let verdict = judged_beside(&probe(expectation), flows, &nodes);
         prop_assert!(verdict.reason.ends_with('.') && verdict.reason.len() > 20, "{}", verdict.reason);
+        prop_assert_eq!(verdict.evidence.len(), verdict.flows as usize);
+        if matches!(verdict.state, State::Translated) {
+            prop_assert!(verdict.remedy.is_some(), "{}", verdict.reason);
+            prop_assert!(is_list || verdict.cause.is_some(), "{}", verdict.reason);
+        }
+        for sentence in verdict.cause.iter().map(|cause| &cause.text).chain(&verdict.remedy) {
+            prop_assert!(sentence.ends_with('.'), "{}", sentence);
+        }
+    }
+
+    #[test]
+    fn what_the_nodes_say_changes_the_cause_and_nothing_else(flows in flows(), nodes in node_sights()) {
+        let probe = probe(Expectation::Preserved);
+        let alone = judged(&probe, flows.clone());
+        let beside = judged_beside(&probe, flows, &nodes);
+        prop_assert_eq!(Verdict { cause: None, remedy: None, ..alone }, Verdict { cause: None, remedy: None, ..beside });
     }
 }
 

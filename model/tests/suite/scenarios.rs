@@ -1,13 +1,15 @@
 //! Runs every `scenarios/*.toml`: rounds in, verdicts, states and alerts out.
 //!
-//! A scenario has a `story`, the service as configured, and `[[round]]`s. A round is one of the VIP (`flows`) or
-//! of nodes (`nodes`, by number). A flow is written as the source address that the far side reports, or as the word of a
-//! failure; an answer of a health check node port as `ready`, `no endpoints`, `proxy unhealthy`, `other service`, `garbage`,
+//! A scenario has a `story`, the service as configured, and `[[round]]`s. A round is one of the VIP (`flows`),
+//! of nodes (`nodes`, by number), or of their kube-proxies (`proxies`: `healthy`, `ineligible`, `unhealthy`, or a failure). A flow is written as the source address (with or without a port) that the far side reports, or as the
+//! word of a failure; after the address may come `for=ADDR` (what a forwarding header holds), `trusting` (the format takes its
+//! address from such headers), `pod=NAME`, `on=NODE`; an answer of a health check node port as `ready`, `no endpoints`, `proxy unhealthy`, `other service`, `garbage`,
 //! or the word of a failure. What a round leaves out is not checked; alerts are always checked. Alerts of nodes are
 //! written as `kind node-N`, others as `kind`.
 
 use std::{
     collections::{BTreeMap, HashMap},
+    net::SocketAddr,
     path::Path,
 };
 
@@ -16,13 +18,15 @@ use serde::Deserialize;
 use vipwatch_model::{
     address::{AddressBook, Node},
     alert::{Alert, Board, Known},
-    egress::Egress,
+    cause::CauseKind,
+    egress::{Egress, Learnt, Unknown},
     flow::{FailureKind, Flow, Outcome, Phases, SourceReport},
-    judge::{self, Scene},
+    judge::{self, NodeSight, Scene},
     node_health::{HealthAnswer, HealthDetail, NodeHealth},
     probe::{Expectation, Probe, ProbeName, Subject, TrafficPolicy, Transport},
+    proxy_health::{ProxyAnswer, ProxyHealth},
     state::{Machine, State, Thresholds},
-    verdict::{Finding, Verdict},
+    verdict::{Finding, FlowFinding, NoteKind, Verdict},
 };
 
 const SERVICE: &str = "default/echo-server";
@@ -37,6 +41,15 @@ struct Scenario {
     reachability_only: bool,
     #[serde(default)]
     fixed_egress: Vec<String>,
+    /// What the agent learnt about its egress: for its address 192.0.2.9.
+    #[serde(default)]
+    learnt_egress: Vec<String>,
+    /// Why the agent could not learn it.
+    #[serde(default)]
+    unknown_egress: Vec<String>,
+    /// `preserved`, `header`, `any`, or networks; by default what the policy implies.
+    #[serde(default)]
+    expect_source: Vec<String>,
     #[serde(default = "two")]
     alert_after: u32,
     #[serde(default = "two")]
@@ -53,6 +66,7 @@ fn two() -> u32 {
 struct Round {
     flows: Option<Vec<String>>,
     nodes: Option<BTreeMap<String, String>>,
+    proxies: Option<BTreeMap<String, String>>,
     #[serde(default = "once")]
     times: u32,
     /// The agent stops, forgets its alerts as if the database had been lost, and starts again.
@@ -66,6 +80,10 @@ struct Round {
     states: Option<BTreeMap<String, State>>,
     reason_has: Option<Vec<String>>,
     remedy_has: Option<String>,
+    cause: Option<CauseKind>,
+    cause_has: Option<String>,
+    per_flow: Option<Vec<FlowFinding>>,
+    notes: Option<Vec<NoteKind>>,
     #[serde(default)]
     opens: Vec<String>,
     #[serde(default)]
@@ -84,7 +102,7 @@ fn book() -> AddressBook {
     let node = |n: u8| Node {
         name: format!("node-{n}"),
         addresses: vec![format!("192.0.2.1{n}").parse().unwrap()],
-        pod_cidr: Some(format!("10.244.{n}.0/24").parse().unwrap()),
+        pod_cidrs: vec![format!("10.244.{n}.0/24").parse().unwrap()],
     };
     AddressBook {
         nodes: (1..=3).map(node).collect(),
@@ -94,19 +112,16 @@ fn book() -> AddressBook {
 }
 
 fn flow(text: &str) -> Flow {
-    let outcome = match text {
+    let mut words = text.split_whitespace();
+    let first = words.next().unwrap_or_default();
+    let outcome = match first {
         "answered" => Outcome::Answered,
         "garbage" => Outcome::Unreadable("the answer is in no format that vipwatch knows".into()),
         word => match word.parse::<FailureKind>() {
             Ok(kind) => {
                 return Flow::failed(Some("192.0.2.201:80".parse().unwrap()), kind, format!("({word})"));
             }
-            Err(_) => {
-                let address = word.parse();
-                let address =
-                    address.unwrap_or_else(|_| panic!("{word:?} is neither an address nor a failure"));
-                Outcome::Echoed(SourceReport::of(address, None))
-            }
+            Err(_) => Outcome::Echoed(report(word, words)),
         },
     };
     Flow {
@@ -116,6 +131,28 @@ fn flow(text: &str) -> Flow {
         retransmits: 0,
         outcome,
     }
+}
+
+fn report<'a>(source: &str, words: impl Iterator<Item = &'a str>) -> SourceReport {
+    let mut report = match source.parse::<SocketAddr>() {
+        Ok(socket) => SourceReport::of(socket.ip(), Some(socket.port())),
+        Err(_) => {
+            let address = source.parse();
+            let address =
+                address.unwrap_or_else(|_| panic!("{source:?} is neither an address nor a failure"));
+            SourceReport::of(address, None)
+        }
+    };
+    for word in words {
+        match word.split_once('=') {
+            Some(("for", address)) => report.forwarded.push(address.parse().unwrap()),
+            Some(("pod", pod)) => report.pod = Some(pod.to_owned()),
+            Some(("on", node)) => report.node = Some(node.to_owned()),
+            None if word == "trusting" => report.trusts_headers = true,
+            _ => panic!("{word:?} is nothing that a report may hold"),
+        }
+    }
+    report
 }
 
 fn health(text: &str) -> NodeHealth {
@@ -137,6 +174,24 @@ fn health(text: &str) -> NodeHealth {
     NodeHealth { answer, took_us: 1_000 }
 }
 
+fn proxy_health(text: &str) -> ProxyHealth {
+    let answer = match text {
+        "healthy" => ProxyAnswer::Healthy,
+        "ineligible" => ProxyAnswer::Ineligible,
+        "unhealthy" => ProxyAnswer::Unhealthy,
+        word => ProxyAnswer::failed(word.parse().unwrap(), format!("({word})")),
+    };
+    ProxyHealth { answer, took_us: 1_000 }
+}
+
+/// Which probe a round is of.
+#[derive(Clone, Copy)]
+enum Of<'a> {
+    Vip,
+    Node(&'a str),
+    Proxy(&'a str),
+}
+
 /// One probe and what is known of it.
 struct Watched {
     probe: Probe,
@@ -155,6 +210,7 @@ struct Stage {
     egress: Egress,
     vip: Watched,
     nodes: BTreeMap<String, Watched>,
+    proxies: BTreeMap<String, Watched>,
     board: Board,
     now: DateTime<Utc>,
     ids: u32,
@@ -171,6 +227,13 @@ impl Stage {
             TrafficPolicy::Local => Expectation::Preserved,
             TrafficPolicy::Cluster => Expectation::Any,
         };
+        let expectation = match scenario.expect_source.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+            [] => expectation,
+            ["preserved"] => Expectation::Preserved,
+            ["header"] => Expectation::InHeader,
+            ["any"] => Expectation::Any,
+            ref networks => Expectation::Within(networks.iter().map(|net| net.parse().unwrap()).collect()),
+        };
         let thresholds = Thresholds {
             alert_after: scenario.alert_after,
             resolve_after: scenario.resolve_after,
@@ -181,6 +244,7 @@ impl Stage {
                 name,
                 subject,
                 transport: Transport::Tcp,
+                vips: Vec::new(),
                 expectation: expectation.clone(),
                 thresholds,
                 labels: BTreeMap::new(),
@@ -193,42 +257,79 @@ impl Stage {
         let node = |n: u8| {
             let node = format!("node-{n}");
             let address = format!("192.0.2.1{n}:30001").parse().unwrap();
-            let subject = Subject::Node { service: SERVICE.into(), node: node.clone(), address };
+            let subject = Subject::Node { service: SERVICE.into(), policy, node: node.clone(), address };
             (n.to_string(), watched(ProbeName::of_node(SERVICE, &node), subject))
         };
+        let proxy = |n: u8| {
+            let node = format!("node-{n}");
+            let target = format!("192.0.2.1{n}:10256");
+            let name = ProbeName::new(&format!("kube-proxy@{node}"));
+            (n.to_string(), watched(name, Subject::Host { node, target }))
+        };
         let fixed: Vec<_> = scenario.fixed_egress.iter().map(|net| net.parse().unwrap()).collect();
+        let learnt = scenario.learnt_egress.iter().map(|address| Learnt {
+            local: "192.0.2.9".parse().unwrap(),
+            address: address.parse().unwrap(),
+            from: "stun".into(),
+            at: DateTime::UNIX_EPOCH,
+        });
+        let learnt: Vec<Learnt> = learnt.collect();
+        let unknown = scenario.unknown_egress.iter().cloned();
+        let unknown: Vec<_> = unknown.map(|why| Unknown { family: None, why }).collect();
+        let socket = fixed.is_empty() && learnt.is_empty() && unknown.is_empty();
         Self {
-            egress: Egress { socket: fixed.is_empty(), fixed, ..Egress::default() },
+            egress: Egress { socket, fixed, learnt, unknown, ..Egress::default() },
             vip: watched(ProbeName::of_vip(SERVICE, "192.0.2.201".parse().unwrap()), vip),
             nodes: (1..=3).map(node).collect(),
+            proxies: (1..=3).map(proxy).collect(),
             board: Board::default(),
             now: DateTime::UNIX_EPOCH,
             ids: 0,
         }
     }
 
-    /// Plays a round of the VIP (`None`) or of a node; gives what it opened and resolved.
-    fn round(
-        &mut self,
-        node: Option<&str>,
-        verdict: impl Fn(&Self) -> Verdict,
-    ) -> (Vec<String>, Vec<String>) {
+    /// What the nodes said since the trouble with the VIP began.
+    fn node_sights(&self) -> Vec<NodeSight<'_>> {
+        let onset = self.vip.machine.onset().unwrap_or(self.now);
+        let recent = |node: &Watched| {
+            let (at, verdict) = node.last.as_ref()?;
+            (*at >= onset).then_some(verdict.finding)
+        };
+        let sights = self.nodes.values().filter(|node| node.last.is_some());
+        sights
+            .map(|node| NodeSight { node: node.probe.subject.node().unwrap(), finding: recent(node) })
+            .collect()
+    }
+
+    fn watched(&self, of: Of<'_>) -> &Watched {
+        match of {
+            Of::Vip => &self.vip,
+            Of::Node(n) => &self.nodes[n],
+            Of::Proxy(n) => &self.proxies[n],
+        }
+    }
+
+    /// Plays a round; gives what it opened and resolved.
+    fn round(&mut self, of: Of<'_>, verdict: impl Fn(&Self) -> Verdict) -> (Vec<String>, Vec<String>) {
         let verdict = verdict(self);
         let now = self.now;
-        let watched = match node {
-            Some(n) => self.nodes.get_mut(n).unwrap(),
-            None => &mut self.vip,
+        let watched = match of {
+            Of::Vip => &mut self.vip,
+            Of::Node(n) => self.nodes.get_mut(n).unwrap(),
+            Of::Proxy(n) => self.proxies.get_mut(n).unwrap(),
         };
         let transition = watched.machine.step(verdict.state, now, watched.probe.thresholds);
         watched.last = Some((now, verdict));
-        let this = node.map_or(&self.vip, |n| &self.nodes[n]).known().unwrap();
-        let nodes: Vec<Known<'_>> = self.nodes.values().filter_map(Watched::known).collect();
-        let ids = &mut self.ids;
+        let mut board = std::mem::take(&mut self.board);
+        let mut ids = self.ids;
         let new_id = || {
-            *ids += 1;
+            ids += 1;
             ids.to_string()
         };
-        let changes = self.board.update(&this, transition.as_ref(), &nodes, new_id);
+        let nodes: Vec<Known<'_>> = self.nodes.values().filter_map(Watched::known).collect();
+        let this = self.watched(of).known().unwrap();
+        let changes = board.update(&this, transition.as_ref(), &nodes, new_id);
+        (self.board, self.ids) = (board, ids);
         let words = |alert: &Alert| {
             assert!(alert.since <= alert.opened_at && !alert.title.is_empty() && !alert.reason.is_empty());
             alert
@@ -258,28 +359,41 @@ fn play(scenario: &Scenario) {
                 opened.extend(o);
                 resolved.extend(r);
             };
-            match (&round.flows, &round.nodes) {
-                (Some(flows), None) => {
+            match (&round.flows, &round.nodes, &round.proxies) {
+                (Some(flows), None, None) => {
                     let flows: Vec<Flow> = flows.iter().map(|text| flow(text)).collect();
-                    note(stage.round(None, |stage| {
-                        let scene = Scene { egress: &stage.egress, book: &book(), nodes: &[], at: stage.now };
+                    note(stage.round(Of::Vip, |stage| {
+                        let nodes = stage.node_sights();
+                        let scene =
+                            Scene { egress: &stage.egress, book: &book(), nodes: &nodes, at: stage.now };
                         judge::source(&stage.vip.probe, &flows.clone().into(), &scene)
                     }));
                 }
-                (None, Some(answers)) => {
+                (None, None, Some(answers)) => {
+                    for (n, answer) in answers {
+                        let health = proxy_health(answer);
+                        note(stage.round(Of::Proxy(n), |stage| {
+                            judge::proxy_health(&stage.proxies[n].probe, &health)
+                        }));
+                    }
+                }
+                (None, Some(answers), None) => {
                     for (n, answer) in answers {
                         let health = health(answer);
                         note(
-                            stage.round(Some(n), |stage| judge::node_health(&stage.nodes[n].probe, &health)),
+                            stage.round(Of::Node(n), |stage| {
+                                judge::node_health(&stage.nodes[n].probe, &health)
+                            }),
                         );
                     }
                 }
-                _ => panic!("{place}: a round has either flows or nodes"),
+                _ => panic!("{place}: a round has flows, or nodes, or proxies"),
             }
         }
-        let only = match &round.nodes {
-            Some(answers) => answers.keys().next().map(|n| &stage.nodes[n]).unwrap(),
-            None => &stage.vip,
+        let only = match (&round.nodes, &round.proxies) {
+            (Some(answers), _) => answers.keys().next().map(|n| stage.watched(Of::Node(n))).unwrap(),
+            (_, Some(answers)) => answers.keys().next().map(|n| stage.watched(Of::Proxy(n))).unwrap(),
+            (None, None) => stage.watched(Of::Vip),
         };
         let (_, verdict) = only.last.as_ref().unwrap();
         if let Some(finding) = round.finding {
@@ -294,6 +408,22 @@ fn play(scenario: &Scenario) {
                 "{place}: {:?}",
                 verdict.remedy
             );
+        }
+        if let Some(cause) = round.cause {
+            let found = verdict.cause.as_ref().map(|cause| cause.kind);
+            assert_eq!(found, Some(cause), "{place}: {}: {:?}", verdict.reason, verdict.cause);
+        }
+        if let Some(part) = &round.cause_has {
+            let text = verdict.cause.as_ref().map(|cause| cause.text.as_str()).unwrap_or_default();
+            assert!(text.contains(part), "{place}: {part:?} is not in {text:?}");
+        }
+        if let Some(wanted) = &round.per_flow {
+            let found: Vec<_> = verdict.evidence.iter().map(|flow| flow.finding).collect();
+            assert_eq!(found, *wanted, "{place}: flow by flow");
+        }
+        if let Some(wanted) = &round.notes {
+            let found: Vec<_> = verdict.notes.iter().map(|note| note.kind).collect();
+            assert_eq!(found, *wanted, "{place}: notes");
         }
         if let Some(state) = round.state {
             assert_eq!(only.machine.state, state, "{place}: {}", verdict.reason);

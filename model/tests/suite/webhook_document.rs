@@ -28,6 +28,7 @@ fn probe() -> Probe {
             address: "192.0.2.201:80".parse().unwrap(),
         },
         transport: Transport::Tcp,
+        vips: Vec::new(),
         expectation: Expectation::Preserved,
         thresholds: Thresholds { alert_after: 2, resolve_after: 2, stale_after: TimeDelta::minutes(10) },
         labels: BTreeMap::from([("team".to_owned(), "edge".to_owned())]),
@@ -39,7 +40,7 @@ fn verdict(source: &str) -> Verdict {
         nodes: vec![Node {
             name: "node-1".into(),
             addresses: vec!["192.0.2.11".parse().unwrap()],
-            pod_cidr: Some("10.244.1.0/24".parse().unwrap()),
+            pod_cidrs: vec!["10.244.1.0/24".parse().unwrap()],
         }],
         ..AddressBook::default()
     };

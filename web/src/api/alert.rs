@@ -45,6 +45,8 @@ pub struct AlertView {
     pub expected: Vec<String>,
     /// What was seen.
     pub observed: Vec<String>,
+    /// What most likely lies behind it, in a sentence or two.
+    pub cause: Option<String>,
     /// What to do about it: a sentence, or a command in backticks.
     pub remedy: Option<String>,
     /// How far each receiver has been told.

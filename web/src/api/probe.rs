@@ -68,6 +68,45 @@ pub struct ProbeView {
     pub last: Option<RoundView>,
     /// Recent rounds, oldest first, at most [`super::HISTORY_TICKS`].
     pub history: Vec<Tick>,
+    /// Who answered in those rounds, where they say who they are.
+    pub answered_by: Vec<Responder>,
+    /// Nodes that have ready endpoints and answered none of those rounds' flows.
+    pub silent_nodes: Vec<String>,
+}
+
+/// A pod or node that answered.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Responder {
+    /// The node, if it is known.
+    pub node: Option<String>,
+    /// The pod, if it is known.
+    pub pod: Option<String>,
+    /// How many flows it answered.
+    pub flows: u32,
+}
+
+/// Something worth knowing beside a finding.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Note {
+    /// Its stored word, such as `port_changed` or `dns_drift`.
+    pub kind: String,
+    /// What it is, in a sentence.
+    pub text: String,
+}
+
+/// One flow of a round.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Flow {
+    /// What it says, as a stored word, such as `preserved`, `translated` or `failed`.
+    pub finding: String,
+    /// The agent's end, with the port; absent if it never got one.
+    pub local: Option<String>,
+    /// The target's end, with the port.
+    pub remote: Option<String>,
+    /// The source address that was reported, with the port if that was told.
+    pub seen: Option<String>,
+    /// Why it failed, as a stored word such as `timeout`.
+    pub failure: Option<String>,
 }
 
 /// A change of state that hysteresis still holds back.
@@ -92,6 +131,8 @@ pub struct RoundView {
     pub state: State,
     /// Why, in one sentence.
     pub reason: String,
+    /// What most likely lies behind it, in a sentence or two.
+    pub cause: Option<String>,
     /// What to do about it: a sentence, or a command in backticks.
     pub remedy: Option<String>,
     /// The source addresses that the far side should have seen.
@@ -106,6 +147,10 @@ pub struct RoundView {
     pub latency_ms: Option<f64>,
     /// The pods or nodes that answered.
     pub responders: Vec<String>,
+    /// What else is worth knowing.
+    pub notes: Vec<Note>,
+    /// Flow by flow, for rounds that are not simply as they ought to be.
+    pub evidence: Vec<Flow>,
 }
 
 /// A source address the far side reported.

@@ -100,6 +100,8 @@ export interface components {
         };
         /** @description One open alert. */
         AlertView: {
+            /** @description What most likely lies behind it, in a sentence or two. */
+            cause?: string | null;
             /** @description How far each receiver has been told. */
             deliveries: components["schemas"]["DeliveryView"][];
             /** @description What should have been seen. */
@@ -200,6 +202,19 @@ export interface components {
             /** @description Where it is known from, such as `stun stun.example.net:3478`; why not, when it is not known. */
             source: string;
         };
+        /** @description One flow of a round. */
+        Flow: {
+            /** @description Why it failed, as a stored word such as `timeout`. */
+            failure?: string | null;
+            /** @description What it says, as a stored word, such as `preserved`, `translated` or `failed`. */
+            finding: string;
+            /** @description The agent's end, with the port; absent if it never got one. */
+            local?: string | null;
+            /** @description The target's end, with the port. */
+            remote?: string | null;
+            /** @description The source address that was reported, with the port if that was told. */
+            seen?: string | null;
+        };
         /** @description One node's kube-proxy health check node port, for one service. */
         NodeHealthView: {
             /** @description The address asked, with its port. */
@@ -236,6 +251,13 @@ export interface components {
              * @description The value of `X-Load-Balancing-Endpoint-Weight`, if it was sent.
              */
             weight?: number | null;
+        };
+        /** @description Something worth knowing beside a finding. */
+        Note: {
+            /** @description Its stored word, such as `port_changed` or `dns_drift`. */
+            kind: string;
+            /** @description What it is, in a sentence. */
+            text: string;
         };
         /** @description Everything the overview page shows, at one moment. */
         Overview: {
@@ -293,12 +315,16 @@ export interface components {
         Policy: "Local" | "Cluster";
         /** @description One probe: a VIP of a service, or a stand-alone check. */
         ProbeView: {
+            /** @description Who answered in those rounds, where they say who they are. */
+            answered_by: components["schemas"]["Responder"][];
             /** @description Recent rounds, oldest first, at most [`super::HISTORY_TICKS`]. */
             history: components["schemas"]["Tick"][];
             last?: components["schemas"]["RoundView"] | null;
             /** @description The probe's name; unique within the agent. */
             name: string;
             pending?: components["schemas"]["Pending"] | null;
+            /** @description Nodes that have ready endpoints and answered none of those rounds' flows. */
+            silent_nodes: string[];
             /**
              * Format: date-time
              * @description Since when it has been in that state; absent before the first round.
@@ -357,6 +383,18 @@ export interface components {
              */
             pending: number;
         };
+        /** @description A pod or node that answered. */
+        Responder: {
+            /**
+             * Format: int32
+             * @description How many flows it answered.
+             */
+            flows: number;
+            /** @description The node, if it is known. */
+            node?: string | null;
+            /** @description The pod, if it is known. */
+            pod?: string | null;
+        };
         /** @description What one round of a probe found. */
         RoundView: {
             /**
@@ -364,6 +402,10 @@ export interface components {
              * @description When the round ended.
              */
             at: string;
+            /** @description What most likely lies behind it, in a sentence or two. */
+            cause?: string | null;
+            /** @description Flow by flow, for rounds that are not simply as they ought to be. */
+            evidence: components["schemas"]["Flow"][];
             /** @description The source addresses that the far side should have seen. */
             expected: string[];
             /** @description The verdict's stored word, such as `preserved` or `translated`. */
@@ -383,6 +425,8 @@ export interface components {
              * @description Median time of a flow, in milliseconds; absent if none completed.
              */
             latency_ms?: number | null;
+            /** @description What else is worth knowing. */
+            notes: components["schemas"]["Note"][];
             /** @description The source addresses that the far side did see. */
             observed: components["schemas"]["Seen"][];
             /** @description Why, in one sentence. */

@@ -15,6 +15,7 @@ export function probe(name: string, state: State = "up"): ProbeView {
       finding: state === "translated" ? "translated" : "preserved",
       state,
       reason: `${name} is ${state}`,
+      cause: null,
       remedy: null,
       expected: ["198.51.100.7"],
       observed: [{ address: "198.51.100.7", what: "this agent's egress", flows: 4 }],
@@ -22,8 +23,12 @@ export function probe(name: string, state: State = "up"): ProbeView {
       flows: 4,
       latency_ms: 1.84,
       responders: [],
+      notes: [],
+      evidence: [],
     },
     history: [{ at: AT, state, latency_ms: 1.84 }],
+    answered_by: [],
+    silent_nodes: [],
   };
 }
 

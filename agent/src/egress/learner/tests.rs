@@ -120,7 +120,7 @@ fn plan(egress: config::Egress) -> Arc<Plan> {
     let node = vipwatch_model::address::Node {
         name: "node-1".into(),
         addresses: vec!["192.0.2.11".parse().unwrap()],
-        pod_cidr: None,
+        pod_cidrs: Vec::new(),
     };
     Arc::new(Plan {
         vantage: String::new(),
@@ -146,6 +146,7 @@ fn probe(expectation: Expectation) -> Probe {
             stale_after: chrono::TimeDelta::minutes(10),
         },
         labels: std::collections::BTreeMap::new(),
+        vips: Vec::new(),
     }
 }
 

@@ -1,0 +1,168 @@
+//! Watching a lab of namespaces from its client, in this process: rounds when they are asked for, and their verdicts.
+
+use std::{collections::BTreeMap, net::SocketAddr, sync::Arc, time::Duration};
+
+use chrono::TimeDelta;
+use vipwatch::{
+    clock::Clock,
+    config, oneshot,
+    plan::{Plan, Planned, PlannedService},
+    prober::{Exchange, FlowMethod, Host, HttpExchange, HttpPoll, Method, Prober, UdpExchange},
+    schedule::Schedule,
+};
+use vipwatch_lab::{
+    cluster::Cluster,
+    matrix::Transport,
+    namespaces::{CLIENT, NamespaceLab},
+};
+use vipwatch_model::{
+    address::{AddressBook, Node},
+    echo::EchoFormat,
+    probe::{self, Expectation, Probe, ProbeName, Subject, TrafficPolicy},
+    state::Thresholds,
+    verdict::Verdict,
+};
+
+/// Long for a lab on one machine, and what every silent flow costs.
+const TIMEOUT: Duration = Duration::from_millis(700);
+
+/// What is watched in a lab: a probe per service, family and transport, and one per service and node.
+pub(crate) struct Watch {
+    pub(crate) plan: Plan,
+    pub(crate) probes: Vec<Planned>,
+}
+
+impl Watch {
+    /// All services of `cluster`, as if they ought to have `policy`.
+    pub(crate) fn over(cluster: &Cluster, policy: TrafficPolicy, flows: u32) -> Self {
+        let node = |node: &vipwatch_lab::cluster::NodePlan| Node {
+            name: node.name.clone(),
+            addresses: node.addresses.clone(),
+            pod_cidrs: node.pods.iter().map(|pods| pods.to_string().parse().unwrap()).collect(),
+        };
+        let services = cluster.services();
+        let mut watch = Self {
+            plan: Plan {
+                vantage: "lab".into(),
+                page: String::new(),
+                probes: Vec::new(),
+                services: Vec::new(),
+                endpoints: Vec::new(),
+                egress: config::Egress::default(),
+                book: AddressBook {
+                    nodes: cluster.nodes().iter().map(node).collect(),
+                    pod_cidrs: Vec::new(),
+                    vips: services.iter().flat_map(|service| &service.vips).map(SocketAddr::ip).collect(),
+                },
+                receivers: Vec::new(),
+            },
+            probes: Vec::new(),
+        };
+        for service in services {
+            for vip in &service.vips {
+                for transport in Transport::ALL {
+                    watch.probes.push(flows_to(&service.name, policy, *vip, transport, flows));
+                }
+            }
+            for node in cluster.nodes() {
+                let address = SocketAddr::new(node.addresses[0], service.health_check_node_port);
+                let subject =
+                    Subject::Node { service: service.name.clone(), policy, node: node.name.clone(), address };
+                let name = ProbeName::of_node(&service.name, &node.name);
+                let method = Method::NodeHealth(HttpPoll::healthz(address));
+                watch.probes.push(planned(name, subject, Expectation::Answer, method, Transport::Tcp));
+            }
+            watch.plan.services.push(PlannedService {
+                name: service.name.clone(),
+                policy,
+                health_check_node_port: Some(service.health_check_node_port),
+                vips: Vec::new(),
+                nodes: Vec::new(),
+            });
+        }
+        watch
+    }
+
+    /// Has every source probe expect something else.
+    pub(crate) fn expecting(mut self, expectation: &Expectation) -> Self {
+        for planned in &mut self.probes {
+            if matches!(planned.method, Method::Flows(_)) {
+                planned.probe.expectation = expectation.clone();
+            }
+        }
+        self
+    }
+
+    /// The verdicts of one round, by probe.
+    pub(crate) fn round(&self, lab: &NamespaceLab) -> BTreeMap<String, Verdict> {
+        let watched = || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            let chosen: Vec<&Planned> = self.probes.iter().collect();
+            runtime.block_on(async {
+                oneshot::rounds(&Arc::new(self.plan.clone()), &chosen, &Prober::new(1_024), &Clock::system())
+                    .await
+            })
+        };
+        let finished = lab.within(CLIENT, watched).unwrap();
+        finished.into_iter().map(|round| (round.planned.probe.name.to_string(), round.verdict)).collect()
+    }
+}
+
+fn flows_to(
+    service: &str,
+    policy: TrafficPolicy,
+    vip: SocketAddr,
+    transport: Transport,
+    flows: u32,
+) -> Planned {
+    let exchange = match transport {
+        Transport::Tcp => Exchange::Http(HttpExchange::get(vip.to_string(), "/")),
+        Transport::Udp => Exchange::Udp(UdpExchange::new("")),
+    };
+    let method = FlowMethod {
+        echo: Some(EchoFormat::Auto),
+        ..FlowMethod::new(Host::Address(vip.ip()), vip.port(), exchange)
+    };
+    let expectation = match policy {
+        TrafficPolicy::Local => Expectation::Preserved,
+        TrafficPolicy::Cluster => Expectation::Any,
+    };
+    let subject = Subject::Vip { service: service.to_owned(), policy, address: vip };
+    let name = ProbeName::new(&probe_name(service, vip, transport));
+    let method = Method::Flows(Box::new(method));
+    Planned { flows, ..planned(name, subject, expectation, method, transport) }
+}
+
+/// The name of the probe of a service at a VIP.
+pub(crate) fn probe_name(service: &str, vip: SocketAddr, transport: Transport) -> String {
+    format!("{service}@{} {transport}", vip.ip())
+}
+
+fn planned(
+    name: ProbeName,
+    subject: Subject,
+    expectation: Expectation,
+    method: Method,
+    transport: Transport,
+) -> Planned {
+    let gap = Duration::from_secs(10);
+    Planned {
+        probe: Probe {
+            name,
+            subject,
+            transport: match transport {
+                Transport::Tcp => probe::Transport::Tcp,
+                Transport::Udp => probe::Transport::Udp,
+            },
+            expectation,
+            vips: Vec::new(),
+            thresholds: Thresholds { alert_after: 1, resolve_after: 1, stale_after: TimeDelta::MAX },
+            labels: BTreeMap::new(),
+        },
+        method,
+        schedule: Schedule::Every(gap),
+        gap,
+        timeout: TIMEOUT,
+        flows: 1,
+    }
+}

@@ -1,0 +1,115 @@
+//! The UDP listener on real sockets: its commands, the address it answers from, and what it does not answer.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use tokio::net::UdpSocket;
+use tokio::time::timeout;
+use tokio_util::sync::{CancellationToken, DropGuard};
+use vipwatch_echo::{ANSWER_BYTES, Answer, Identity};
+
+async fn start(bind: &str) -> (u16, DropGuard) {
+    let socket = UdpSocket::bind(bind).await.unwrap();
+    let port = socket.local_addr().unwrap().port();
+    let shutdown = CancellationToken::new();
+    let identity = Identity { pod: Some("echo-1".to_owned()), ..Identity::default() };
+    tokio::spawn(vipwatch_echo::serve_udp(socket, identity, shutdown.clone()));
+    (port, shutdown.drop_guard())
+}
+
+async fn exchange(client: &UdpSocket, server: SocketAddr, request: &[u8]) -> (String, SocketAddr) {
+    client.send_to(request, server).await.unwrap();
+    let mut answer = [0; 2 * ANSWER_BYTES];
+    let (length, from) = client.recv_from(&mut answer).await.unwrap();
+    (String::from_utf8(answer[..length].to_vec()).unwrap(), from)
+}
+
+#[tokio::test]
+async fn every_datagram_is_answered_by_one() {
+    let (port, _server) = start("127.0.0.1:0").await;
+    let server = SocketAddr::from(([127, 0, 0, 1], port));
+    let client = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let source = client.local_addr().unwrap();
+    assert_eq!(exchange(&client, server, b"clientip").await.0, source.to_string());
+    assert_eq!(exchange(&client, server, b"hostname").await.0, "echo-1");
+    assert_eq!(exchange(&client, server, b"echo one two").await.0, "one two");
+    for other in [b"".as_slice(), b"what", b"\0\xff"] {
+        let (json, _) = exchange(&client, server, other).await;
+        let answer: Answer = serde_json::from_str(&json).unwrap();
+        assert_eq!((answer.peer, answer.local, answer.request), (source.into(), server.into(), None));
+    }
+}
+
+#[tokio::test]
+async fn answers_leave_from_the_address_that_was_asked() {
+    let (port, _server) = start("[::]:0").await;
+    for (client, server) in [("127.0.0.1:0", "127.0.0.7"), ("127.0.0.1:0", "127.1.2.3"), ("[::1]:0", "::1")] {
+        let client = UdpSocket::bind(client).await.unwrap();
+        let server = SocketAddr::new(server.parse().unwrap(), port);
+        let (json, from) = exchange(&client, server, b"").await;
+        assert_eq!(from, server);
+        let answer: Answer = serde_json::from_str(&json).unwrap();
+        assert_eq!(answer.local, server.into());
+        assert_eq!(answer.peer, client.local_addr().unwrap().into());
+    }
+
+    let (port, _server) = start("0.0.0.0:0").await;
+    let client = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let server = SocketAddr::from(([127, 0, 0, 9], port));
+    assert_eq!(exchange(&client, server, b"hostname").await.1, server);
+}
+
+/// What `client` gets for `requests`, the last of which is answered for certain: they are read in order.
+async fn answers(client: &UdpSocket, server: SocketAddr, requests: &[&[u8]]) -> Vec<String> {
+    for request in requests {
+        client.send_to(request, server).await.unwrap();
+    }
+    let mut answers = Vec::new();
+    let mut buffer = [0; 2 * ANSWER_BYTES];
+    while answers.last().is_none_or(|last| last != "the end") {
+        let length = client.recv(&mut buffer).await.unwrap();
+        answers.push(String::from_utf8(buffer[..length].to_vec()).unwrap());
+    }
+    answers
+}
+
+#[tokio::test]
+async fn what_is_too_long_or_an_answer_itself_is_not_answered() {
+    let (port, _server) = start("127.0.0.1:0").await;
+    let server = SocketAddr::from(([127, 0, 0, 1], port));
+    let client = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let (own, _) = exchange(&client, server, b"").await;
+    let long = [b'x'; ANSWER_BYTES + 1];
+    let endless = [b'x'; 60_000];
+    let got = answers(&client, server, &[own.as_bytes(), &long, &endless, b"echo the end"]).await;
+    assert_eq!(got, ["the end"]);
+}
+
+#[tokio::test]
+async fn two_servers_do_not_keep_each_other_busy() {
+    let (port, _server) = start("127.0.0.1:0").await;
+    let server = SocketAddr::from(([127, 0, 0, 1], port));
+    // The other server bounces everything, as the echo service of old does.
+    let bouncing = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let (own, _) = exchange(&bouncing, server, b"").await;
+    assert_eq!(answers(&bouncing, server, &[own.as_bytes(), b"echo the end"]).await, ["the end"]);
+}
+
+#[tokio::test]
+async fn one_peer_cannot_have_any_number_of_answers() {
+    let (port, _server) = start("127.0.0.1:0").await;
+    let server = SocketAddr::from(([127, 0, 0, 1], port));
+    let client = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    for _ in 0..2000 {
+        client.send_to(b"hostname", server).await.unwrap();
+        tokio::task::yield_now().await;
+    }
+    let mut answered = 0;
+    let mut buffer = [0; ANSWER_BYTES];
+    while timeout(Duration::from_millis(100), client.recv(&mut buffer)).await.is_ok() {
+        answered += 1;
+    }
+    assert!((100..=600).contains(&answered), "{answered}");
+    let other = UdpSocket::bind("127.0.0.2:0").await.unwrap();
+    assert_eq!(exchange(&other, server, b"hostname").await.0, "echo-1", "others are still answered");
+}

@@ -1,0 +1,104 @@
+//! Verdicts in a sentence or two, as a colleague would say them.
+
+use std::fmt::Write as _;
+
+use super::tally::Tally;
+use crate::{
+    probe::{Expectation, Probe, Transport},
+    state::State,
+    verdict::Finding,
+};
+
+/// "1 connection", "4 connections".
+pub(super) fn count(n: u32, transport: Transport) -> String {
+    let noun = transport.noun();
+    if n == 1 { format!("1 {noun}") } else { format!("{n} {noun}s") }
+}
+
+/// The addresses that were expected, as far as some were.
+pub(super) fn expected(expectation: &Expectation, baseline: Vec<String>) -> Vec<String> {
+    match expectation {
+        Expectation::Preserved | Expectation::InHeader => baseline,
+        Expectation::Within(networks) => networks.iter().map(ToString::to_string).collect(),
+        Expectation::Any | Expectation::Answer => Vec::new(),
+    }
+}
+
+/// Why the verdict is what it is.
+pub(super) fn reason(probe: &Probe, finding: Finding, state: State, tally: &Tally<'_>) -> String {
+    let target = probe.subject.target();
+    let noun = probe.transport.noun();
+    let some = |n| count(n, probe.transport);
+    let wanted = expected(&probe.expectation, tally.expected.clone()).join(" or ");
+    let conclusive = tally.conclusive();
+    let mut text = match finding {
+        Finding::Preserved if state == State::Translated => format!(
+            "{} of {conclusive} {noun}s to {target} arrived from this agent's own address, but {wanted} was expected.",
+            tally.preserved
+        ),
+        Finding::Preserved => format!(
+            "{} of {conclusive} {noun}s to {target} arrived from {}, this agent's own address.",
+            tally.preserved,
+            tally.expected.join(" or ")
+        ),
+        Finding::OnlyInHeader if state == State::Translated => format!(
+            "All {} to {target} arrived from {} instead of {wanted}; only a header that a proxy sets still names the client.",
+            some(conclusive),
+            foreign(tally)
+        ),
+        Finding::OnlyInHeader => format!(
+            "{} of {conclusive} {noun}s to {target} arrived from {}, with the client's address in a header, which is allowed here.",
+            tally.only_in_header,
+            foreign(tally)
+        ),
+        Finding::Translated if state == State::Translated => format!(
+            "All {} to {target} arrived from {} instead of {wanted}: the client's address is lost on the way.",
+            some(conclusive),
+            foreign(tally)
+        ),
+        Finding::PartlyTranslated if state == State::Translated => format!(
+            "{} of {conclusive} {noun}s to {target} arrived from {} instead of {wanted}: some clients' addresses are lost on the way.",
+            tally.foreign(),
+            foreign(tally)
+        ),
+        Finding::Translated | Finding::PartlyTranslated => format!(
+            "{} of {conclusive} {noun}s to {target} arrived from {}, which is allowed here.",
+            tally.foreign(),
+            foreign(tally)
+        ),
+        Finding::Inconclusive if state == State::Up && tally.header_trusted > 0 => {
+            format!(
+                "{} answered by {target}, which found this agent's own address in a header.",
+                some(tally.answered)
+            )
+        }
+        Finding::Inconclusive => format!(
+            "{} answered by {target}, but the source address cannot be judged: {}.",
+            some(tally.answered),
+            tally.inconclusive.unwrap_or("no answer tells it")
+        ),
+        Finding::Answering => format!("{target} answered {}.", some(tally.answered)),
+        Finding::PartlyFailing => {
+            format!("{} to {target} answered, but {}.", some(tally.answered), tally.failures())
+        }
+        Finding::Blind => {
+            format!("Nothing can be said about {target}: {}.", tally.ours.unwrap_or("no connection was made"))
+        }
+        Finding::WrongAnswer => format!("{target} answers, but not as it should: {}.", tally.failures()),
+        _ => format!("No {noun} to {target} was answered: {}.", tally.failures()),
+    };
+    if state == State::Translated && !tally.failed.is_empty() {
+        let _ = write!(text, " Besides, {}.", tally.failures());
+    }
+    if state == State::Up && finding == Finding::Preserved && tally.inconclusive.is_some() {
+        let _ = write!(text, " {} could not be judged.", some(tally.answered - conclusive));
+    }
+    text
+}
+
+/// "10.244.1.1 (pod bridge of node-1 in 10.244.1.0/24), 192.0.2.12 (address of node-2)"
+fn foreign(tally: &Tally<'_>) -> String {
+    let named: Vec<String> =
+        tally.foreign_classes().map(|(address, class)| format!("{address} ({class})")).collect();
+    named.join(", ")
+}
