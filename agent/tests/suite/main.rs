@@ -2,6 +2,8 @@
 
 mod agent;
 mod architecture;
+#[cfg(feature = "namespace-tests")]
+mod behind_nat;
 #[cfg(feature = "browser-tests")]
 mod browser;
 mod cli;
