@@ -1,10 +1,13 @@
 # Each target does all its own set-up. `make demo` to watch, `make test` for everything that CI runs.
 
-.PHONY: demo test lint bench matrix
+.PHONY: demo test lint bench matrix fuzz
 
 CARGO ?= cargo
 # Arguments of the benchmark, such as BENCH="--repeat 3 aim floor".
 BENCH ?=
+# Fuzz targets to run, all of them when empty, and for how long each.
+FUZZ ?=
+FUZZ_SECONDS ?= 30
 
 demo:
 	deploy/tools.sh build
@@ -32,3 +35,11 @@ bench:
 	deploy/tools.sh build
 	$(CARGO) build --release --package vipwatch
 	$(CARGO) run --release --package vipwatch --example bench -- $(BENCH)
+
+fuzz:
+	deploy/tools.sh build fuzz
+	set -e; for target in $(or $(FUZZ),$$($(CARGO) +nightly fuzz list)); do \
+		mkdir -p fuzz/corpus/$$target; \
+		$(CARGO) +nightly fuzz run $$target fuzz/corpus/$$target model/tests/suite/bodies -- \
+			-max_len=65536 -timeout=5 -max_total_time=$(FUZZ_SECONDS); \
+	done

@@ -2,7 +2,7 @@
 # Sees to the tools that a make target needs: what is missing is installed on a Debian-like system where
 # that is allowed, and named with the command that installs it where it is not.
 #
-# Usage: deploy/tools.sh GROUP...   with GROUP one of build, lint, namespaces, browser
+# Usage: deploy/tools.sh GROUP...   with GROUP one of build, lint, fuzz, namespaces, browser
 set -eu
 
 missing=""
@@ -39,6 +39,13 @@ for group in "$@"; do
                 exit 1
             }
         done
+        ;;
+    fuzz)
+        cargo +nightly fuzz --version >/dev/null 2>&1 || {
+            echo "fuzzing needs a nightly toolchain and cargo-fuzz: rustup toolchain install nightly; cargo install cargo-fuzz" >&2
+            exit 1
+        }
+        want c++ g++
         ;;
     namespaces)
         want unshare util-linux

@@ -49,7 +49,7 @@ enum Command {
     Probe(probe::Probe),
     /// Find out, now and without a configuration, whether a target sees this host's own source address.
     Inspect(inspect::Inspect),
-    /// Serve HTTP that tells each client the source address it came from.
+    /// Tell each client the source address it came from: over HTTP, HTTPS, TCP, UDP and DNS.
     Echo(echo::Echo),
     /// Watch a small cluster on loopback go wrong and heal.
     Demo(demo::Demo),
@@ -86,6 +86,7 @@ pub fn main() -> ExitCode {
     match cli.command {
         Command::Validate(validate) => return validate.run(),
         Command::Schema => return schema::run(),
+        Command::Echo(echo) => return echo.run(),
         _ => {}
     }
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
@@ -99,10 +100,9 @@ pub fn main() -> ExitCode {
         match cli.command {
             Command::Run(run) => run.run().await,
             Command::Probe(probe) => probe.run().await,
-            Command::Echo(echo) => echo.run().await,
             Command::Inspect(inspect) => inspect.run().await,
             Command::Demo(demo) => demo.run().await,
-            Command::Validate(_) | Command::Schema => ExitCode::SUCCESS,
+            Command::Validate(_) | Command::Schema | Command::Echo(_) => ExitCode::SUCCESS,
         }
     });
     // Nothing may hold up the end: everything that matters has been waited for.

@@ -5,20 +5,32 @@
 //! and one use of it. Then `conflict` looks across sections. Last, every section turns its table into the
 //! plain data below. No step stops at a fault: all of them are gathered in one [`Faults`].
 //!
-//! Nothing here opens a socket or reads a clock; the environment is a function.
+//! Nothing here opens a socket or reads a clock; the environment is a function. The files that are named in the
+//! configuration (certificates, keys, passwords) are read along with it.
 
 mod address;
 mod agent;
+mod auth;
 mod choice;
 mod cluster;
 mod conflict;
+mod departure;
 mod duration;
+mod echo;
+mod echo_format;
 mod egress;
+mod expect;
 mod fault;
+mod file;
+mod flows;
+mod header;
+mod http;
 mod interpolate;
 mod name;
 mod nearest;
+mod pattern;
 mod probe;
+mod protocol;
 mod reader;
 mod receiver;
 mod render;
@@ -26,7 +38,9 @@ mod secret;
 mod server;
 mod service;
 mod table;
+mod target;
 mod timing;
+mod tls;
 mod value;
 
 use std::{
@@ -41,18 +55,24 @@ use toml::de::DeTable;
 pub use self::{
     agent::Agent,
     cluster::Cluster,
+    departure::Departure,
+    echo::Echo,
     egress::{Asked, DnsRecord, Egress, EgressSource},
     fault::{Fault, Faults, Related},
-    probe::Probe,
+    flows::{Flows, Speech, Talk},
+    http::Http,
+    probe::{Errand, Probe},
     receiver::Receiver,
     secret::Secret,
     server::Server,
-    service::{Echo, Protocol, Service, ServiceName},
+    service::{Service, ServiceName},
     timing::Timing,
+    tls::Tls,
 };
 use self::{
     agent::AgentTable,
     cluster::ClusterTable,
+    departure::{DepartureLayer, DepartureTable},
     egress::EgressTable,
     probe::ProbeTable,
     reader::Reader,
@@ -109,14 +129,24 @@ table! {
         default egress: EgressTable = {},
         /// What is known of the cluster: to tell to whom an address was translated, and which nodes to ask.
         default cluster: ClusterTable = {},
-        /// Timing for every service and probe that does not set its own.
-        default defaults: TimingTable = {},
+        /// Settings for every service and probe that does not set its own.
+        default defaults: DefaultsTable = {},
         /// Kubernetes Services with VIPs.
         default service: Tables<ServiceTable> = [],
         /// Anything else that is worth probing.
         default probe: Tables<ProbeTable> = [],
         /// Who is told about alerts.
         default receiver: Tables<ReceiverTable> = [],
+    }
+}
+
+table! {
+    /// Settings for every service and probe that does not set its own, and for asking the nodes.
+    struct DefaultsTable {
+        /// When and how persistently.
+        flatten timing: TimingTable,
+        /// From where.
+        flatten departure: DepartureTable,
     }
 }
 
@@ -130,7 +160,7 @@ pub fn load(path: &Path) -> Result<Config, LoadError> {
     let file = File::open(path).map_err(unreadable)?;
     file.take(LARGEST_FILE + 1).read_to_end(&mut bytes).map_err(unreadable)?;
     if bytes.len() as u64 > LARGEST_FILE {
-        let mut reader = Reader::new("", &|_| None);
+        let mut reader = Reader::new("", Path::new(""), &|_| None);
         reader
             .fault(0..0, format!("the file is larger than {LARGEST_FILE} bytes"))
             .hint("a thousand services fit into a fifth of that: is it the right file?");
@@ -145,14 +175,15 @@ pub fn load(path: &Path) -> Result<Config, LoadError> {
 /// # Errors
 /// When the text has faults: all of them.
 pub fn parse(source: &str, origin: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result<Config, Faults> {
-    let mut reader = Reader::new(source, env);
+    let base = origin.parent().unwrap_or(Path::new(""));
+    let mut reader = Reader::new(source, base, env);
     let (document, errors) = DeTable::parse_recoverable(source);
     for error in errors {
         reader.syntax(error.span().unwrap_or(0..0), error.message());
     }
     let root = Root::read_document(document.get_ref(), &mut reader);
     conflict::check(&root, &mut reader);
-    let config = root.resolve(origin.parent().unwrap_or(Path::new("")), &mut reader);
+    let config = root.resolve(&mut reader);
     match config {
         Some(config) if reader.is_clean() => Ok(config),
         _ => Err(reader.finish(origin)),
@@ -169,22 +200,27 @@ pub fn schema() -> serde_json::Value {
 }
 
 impl Root {
-    fn resolve(self, base: &Path, reader: &mut Reader<'_>) -> Option<Config> {
+    fn resolve(self, reader: &mut Reader<'_>) -> Option<Config> {
         // Each section reports its faults, so all of them are resolved before the first missing one ends it.
-        let agent = self.agent.required().and_then(|agent| agent.resolve(base));
+        let agent = self.agent.required().and_then(|agent| agent.resolve(reader.base()));
         let egress = self.egress.required().and_then(|egress| egress.resolve(reader));
-        let cluster = self.cluster.required().and_then(ClusterTable::resolve);
-        let built_in = Layer::built_in();
-        let defaults = match self.defaults.required() {
-            Some(defaults) => defaults.layer(&built_in, reader),
-            None => built_in,
+        let (timing, departure) = (Layer::built_in(), DepartureLayer::built_in());
+        let (timing, departure) = match self.defaults.required() {
+            Some(defaults) => {
+                (defaults.timing.layer(&timing, reader), defaults.departure.layer(&departure, reader))
+            }
+            None => (timing, departure),
         };
+        let cluster =
+            self.cluster.required().and_then(|cluster| cluster.resolve(&timing, &departure, reader));
         let services = self
             .service
             .required()
-            .and_then(|services| services.map(|service| service.resolve(&defaults, reader)));
-        let probes =
-            self.probe.required().and_then(|probes| probes.map(|probe| probe.resolve(&defaults, reader)));
+            .and_then(|services| services.map(|service| service.resolve(&timing, &departure, reader)));
+        let probes = self
+            .probe
+            .required()
+            .and_then(|probes| probes.map(|probe| probe.resolve(&timing, &departure, reader)));
         let receivers = self.receiver.required().and_then(|receivers| receivers.map(ReceiverTable::resolve));
         Some(Config {
             agent: agent?,
@@ -200,7 +236,7 @@ impl Root {
 fn not_utf8(path: &Path, error: &std::string::FromUtf8Error) -> Faults {
     let text = String::from_utf8_lossy(error.as_bytes());
     let start = error.utf8_error().valid_up_to();
-    let mut reader = Reader::new(&text, &|_| None);
+    let mut reader = Reader::new(&text, Path::new(""), &|_| None);
     reader
         .fault(start..start + char::REPLACEMENT_CHARACTER.len_utf8(), "the file is not UTF-8")
         .hint("save it as UTF-8; TOML knows no other encoding");

@@ -20,6 +20,7 @@ pub mod oneshot;
 pub mod outbox;
 pub mod pipeline;
 pub mod plan;
+pub mod privileges;
 pub mod prober;
 pub mod reload;
 pub mod schedule;

@@ -1,14 +1,15 @@
 //! What follows from the configuration: every probe with its target, schedule and thresholds, the
 //! address book, the egress baseline, the receivers.
 //!
-//! From one service follow its source probes (one per VIP) and its node-health probes (one per node).
+//! From one service follow its source probes (one per VIP) and its node-health probes (one per node); from the
+//! cluster, where it says so, the probes of the nodes themselves.
 
-use std::{
-    collections::BTreeMap,
-    net::{IpAddr, SocketAddr},
-    sync::Arc,
-    time::Duration,
-};
+mod endpoint;
+mod host;
+mod method;
+mod service;
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use vipwatch_model::{
@@ -16,14 +17,14 @@ use vipwatch_model::{
     egress::Egress,
     judge::{self, NodeSight, Scene},
     observation::Observation,
-    probe::{Expectation, Probe, ProbeName, Subject, TrafficPolicy, Transport},
+    probe::{Expectation, Probe, ProbeName, Subject, TrafficPolicy},
     state::Thresholds,
     verdict::Verdict,
 };
 
 use crate::{
-    config::{self, Config, Protocol, Receiver, Service, Timing},
-    prober::{Exchange, FlowMethod, Host, HttpExchange, HttpPoll, Method, Tls},
+    config::{self, Config, Receiver, Timing},
+    prober::Method,
     schedule::Schedule,
 };
 
@@ -46,8 +47,16 @@ pub struct Planned {
     pub gap: Duration,
     /// How long one flow may take; shorter than `gap`.
     pub timeout: Duration,
-    /// Flows per round.
+    /// Measuring flows per round.
     pub flows: u32,
+}
+
+impl Planned {
+    /// All flows of a round, those included that measure something else.
+    fn all_flows(&self) -> f64 {
+        let canary = matches!(&self.method, Method::Flows(flows) if flows.canary);
+        f64::from(self.flows) + f64::from(u8::from(canary))
+    }
 }
 
 /// A service and the names of the probes that follow from it.
@@ -78,6 +87,8 @@ pub struct Plan {
     pub services: Vec<PlannedService>,
     /// The stand-alone probes, in the order of the configuration.
     pub endpoints: Vec<ProbeName>,
+    /// The probes of the nodes themselves, in the order of the configuration.
+    pub hosts: Vec<ProbeName>,
     /// Where the agent's own source address is known from.
     pub egress: config::Egress,
     /// Whose address is whose.
@@ -96,6 +107,7 @@ impl Plan {
             probes: Vec::new(),
             services: Vec::new(),
             endpoints: Vec::new(),
+            hosts: Vec::new(),
             egress: config.egress.clone(),
             book: AddressBook {
                 nodes: config.cluster.nodes.clone(),
@@ -110,6 +122,7 @@ impl Plan {
         for probe in &config.probes {
             plan.add_endpoint(probe);
         }
+        plan.add_hosts(&config.cluster);
         plan
     }
 
@@ -133,7 +146,7 @@ impl Plan {
     #[must_use]
     pub fn overload(&self, max_flows: usize) -> Option<String> {
         let flows = |planned: &Arc<Planned>| {
-            f64::from(planned.flows) * planned.timeout.as_secs_f64() / planned.gap.as_secs_f64()
+            planned.all_flows() * planned.timeout.as_secs_f64() / planned.gap.as_secs_f64()
         };
         let worst = self.probes.iter().map(flows).sum::<f64>().ceil();
         (worst > max_flows as f64).then(|| {
@@ -147,81 +160,10 @@ impl Plan {
     /// How many bytes the database grows to when rounds are kept for `keep`.
     #[must_use]
     pub fn disk_bytes(&self, keep: Duration) -> f64 {
-        let flows = |planned: &Arc<Planned>| f64::from(planned.flows) / planned.gap.as_secs_f64();
+        let flows = |planned: &Arc<Planned>| planned.all_flows() / planned.gap.as_secs_f64();
         self.probes.iter().map(flows).fold(0.0, |sum, flows| sum + flows)
             * keep.as_secs_f64()
             * BYTES_PER_FLOW
-    }
-
-    fn add_service(&mut self, config: &Config, service: &Service) {
-        let name = service.name.to_string();
-        let policy = service.external_traffic_policy;
-        let mut planned = PlannedService {
-            name: name.clone(),
-            policy,
-            health_check_node_port: service.health_check_node_port,
-            vips: Vec::new(),
-            nodes: Vec::new(),
-        };
-        for vip in &service.vips {
-            let address = SocketAddr::new(*vip, service.port);
-            let tls = service.protocol == Protocol::Https;
-            let authority =
-                service.host.clone().unwrap_or_else(|| authority(&vip.to_string(), service.port, tls));
-            let mut exchange =
-                HttpExchange::get(authority, service.echo.as_ref().map_or("/", |echo| &echo.path));
-            exchange.tls =
-                tls.then(|| Tls::new(service.host.as_deref().map_or_else(|| vip.to_string(), without_port)));
-            let mut method = FlowMethod::new(Host::Address(*vip), service.port, Exchange::Http(exchange));
-            method.echo = service.echo.as_ref().map(|echo| echo.format);
-            let expectation = match (method.echo, policy) {
-                (None, _) => Expectation::Answer,
-                (Some(_), TrafficPolicy::Local) => Expectation::Preserved,
-                (Some(_), TrafficPolicy::Cluster) => Expectation::Any,
-            };
-            let probe_name = ProbeName::of_vip(&name, *vip);
-            planned.vips.push(probe_name.clone());
-            let subject = Subject::Vip { service: name.clone(), policy, address };
-            let method = Method::Flows(Box::new(method));
-            self.add(probe_name, subject, expectation, method, &service.timing, &service.labels);
-        }
-        for node in &config.cluster.nodes {
-            let (Some(port), Some(address)) = (service.health_check_node_port, node.addresses.first()) else {
-                continue;
-            };
-            let probe_name = ProbeName::of_node(&name, &node.name);
-            planned.nodes.push(probe_name.clone());
-            let address = SocketAddr::new(*address, port);
-            let subject = Subject::Node { service: name.clone(), policy, node: node.name.clone(), address };
-            let method = Method::NodeHealth(HttpPoll::healthz(address));
-            self.add(probe_name, subject, Expectation::Answer, method, &service.timing, &service.labels);
-        }
-        self.services.push(planned);
-    }
-
-    fn add_endpoint(&mut self, probe: &config::Probe) {
-        let name = ProbeName::new(&probe.name);
-        let tls = probe.url.scheme() == "https";
-        let port = probe.url.port_or_known_default().unwrap_or(if tls { 443 } else { 80 });
-        let host = probe.url.host_str().unwrap_or_default();
-        let bare = host.trim_start_matches('[').trim_end_matches(']');
-        let mut path = probe.url.path().to_owned();
-        if let Some(query) = probe.url.query() {
-            path = format!("{path}?{query}");
-        }
-        let mut exchange = HttpExchange::get(authority(bare, port, tls), path);
-        exchange.tls = tls.then(|| Tls::new(bare));
-        let to = bare.parse::<IpAddr>().map_or_else(|_| Host::Name(host.to_owned()), Host::Address);
-        let mut method = FlowMethod::new(to, port, Exchange::Http(exchange));
-        method.echo = probe.echo;
-        // A query may hold a token, and the URL is shown everywhere.
-        let mut shown = probe.url.clone();
-        shown.set_query(None);
-        shown.set_fragment(None);
-        let subject = Subject::Endpoint { url: shown.to_string() };
-        self.endpoints.push(name.clone());
-        let method = Method::Flows(Box::new(method));
-        self.add(name, subject, probe.expectation.clone(), method, &probe.timing, &BTreeMap::new());
     }
 
     fn add(
@@ -232,7 +174,7 @@ impl Plan {
         method: Method,
         timing: &Timing,
         labels: &BTreeMap<String, String>,
-    ) {
+    ) -> &mut Probe {
         let gap = timing.schedule.min_gap();
         let stale_after = TimeDelta::from_std(gap.saturating_mul(5)).unwrap_or(TimeDelta::MAX);
         let thresholds = Thresholds {
@@ -240,61 +182,26 @@ impl Plan {
             resolve_after: timing.resolve_after,
             stale_after: stale_after.max(AWAY),
         };
-        self.probes.push(Arc::new(Planned {
+        let transport = method::transport(&method);
+        let planned = Arc::new(Planned {
             probe: Probe {
                 name,
                 subject,
-                transport: Transport::Tcp,
+                transport,
                 vips: Vec::new(),
                 expectation,
                 thresholds,
                 labels: labels.clone(),
             },
+            // A poll is one question: asked again at once, the node would say the same.
+            flows: if method::is_poll(&method) { 1 } else { u32::from(timing.flows) },
             method,
             schedule: timing.schedule.clone(),
             gap,
             timeout: timing.timeout,
-            flows: u32::from(timing.flows),
-        }));
-    }
-}
-
-/// The server's name out of a `Host` header.
-fn without_port(host: &str) -> String {
-    let name = host
-        .rsplit_once(':')
-        .filter(|(name, _)| !name.ends_with(':') && !name.contains(':') || name.ends_with(']'));
-    name.map_or(host, |(name, _)| name).trim_matches(['[', ']']).to_owned()
-}
-
-/// The `Host` header: the port is left out where it is the scheme's own (RFC 9110, 7.2).
-fn authority(host: &str, port: u16, tls: bool) -> String {
-    let host = if host.contains(':') { format!("[{host}]") } else { host.to_owned() };
-    if port == if tls { 443 } else { 80 } { host } else { format!("{host}:{port}") }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_servers_name_is_the_host_without_its_port() {
-        for (host, name) in [
-            ("www.example.net", "www.example.net"),
-            ("www.example.net:8443", "www.example.net"),
-            ("[2001:db8::1]:443", "2001:db8::1"),
-            ("[2001:db8::1]", "2001:db8::1"),
-            ("2001:db8::1", "2001:db8::1"),
-        ] {
-            assert_eq!(without_port(host), name);
-        }
-    }
-
-    #[test]
-    fn the_host_header_names_a_port_only_where_it_is_needed() {
-        assert_eq!(authority("192.0.2.201", 80, false), "192.0.2.201");
-        assert_eq!(authority("192.0.2.201", 80, true), "192.0.2.201:80");
-        assert_eq!(authority("2001:db8::1", 443, true), "[2001:db8::1]");
-        assert_eq!(authority("2001:db8::1", 8080, false), "[2001:db8::1]:8080");
+        });
+        let place = self.probes.len();
+        self.probes.push(planned);
+        &mut Arc::make_mut(&mut self.probes[place]).probe
     }
 }

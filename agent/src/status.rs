@@ -91,6 +91,7 @@ pub(crate) fn overview(pipeline: &Pipeline) -> Overview {
         })
         .collect();
     alerts.sort_by(|a, b| b.id.cmp(&a.id));
+    let endpoints = pipeline.plan.endpoints.iter().chain(&pipeline.plan.hosts);
     Overview {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         vantage: pipeline.plan.vantage.clone(),
@@ -99,7 +100,7 @@ pub(crate) fn overview(pipeline: &Pipeline) -> Overview {
         agent: agent(pipeline),
         summary,
         services: pipeline.plan.services.iter().map(|planned| service(pipeline, planned)).collect(),
-        probes: pipeline.plan.endpoints.iter().filter_map(|name| probe(pipeline, name)).collect(),
+        probes: endpoints.filter_map(|name| probe(pipeline, name)).collect(),
         alerts,
         transitions: pipeline
             .transitions

@@ -36,10 +36,13 @@ pub struct Answer {
     /// Marks the body as this server's, and its shape: [`FORMAT`].
     #[serde(rename = "vipwatch_echo")]
     pub format: u32,
-    /// Where the flow came from, as this server saw it.
+    /// Where the flow came from, as this server saw it or as a PROXY header says.
     pub peer: Endpoint,
     /// The address of this server that the flow reached.
     pub local: Endpoint,
+    /// Where the connection itself came from, if a PROXY header names another peer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proxy: Option<Endpoint>,
     /// The node that runs this server.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub node: Option<String>,

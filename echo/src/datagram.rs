@@ -21,7 +21,7 @@ use crate::server::Flow;
 use crate::stats::Counter;
 
 /// What is read of a datagram; a longer one is malformed. EDNS recommends it as the largest message.
-const DATAGRAM_BYTES: usize = 1232;
+pub(crate) const DATAGRAM_BYTES: u16 = 1232;
 /// Receiving goes on after a failure, but not for ever.
 const RECEIVE_FAILURES: u32 = 100;
 const RECEIVE_PAUSE: Duration = Duration::from_millis(50);
@@ -40,14 +40,14 @@ pub(crate) async fn serve(
     socket: UdpSocket,
     mut pace: Pace,
     counter: &Counter,
-    shutdown: CancellationToken,
+    shutdown: &CancellationToken,
     reply: impl Fn(&[u8], Flow) -> Reply,
 ) -> io::Result<()> {
     let bound = socket.local_addr()?;
     if let Err(error) = tell_destinations(&socket, bound) {
         debug!(%bound, %error, "failed to ask for the addresses that datagrams were sent to");
     }
-    let mut buffer = [0; DATAGRAM_BYTES];
+    let mut buffer = [0; DATAGRAM_BYTES as usize];
     let mut failures = 0;
     loop {
         let received = tokio::select! {

@@ -1,5 +1,7 @@
 //! The one that answers, whatever the protocol: it signs what was seen of a flow with its names.
 
+use std::net::SocketAddr;
+
 use crate::answer::{Answer, FORMAT};
 use crate::server::Flow;
 use crate::{Endpoint, Identity};
@@ -8,13 +10,19 @@ use crate::{Endpoint, Identity};
 #[derive(Debug, Clone, Default)]
 pub struct Echo {
     identity: Identity,
+    proxy: Option<Endpoint>,
 }
 
 impl Echo {
     /// An echo that signs its answers with `identity`.
     #[must_use]
     pub fn new(identity: Identity) -> Self {
-        Self { identity }
+        Self { identity, proxy: None }
+    }
+
+    /// The same, for a connection that a proxy at this address made for its client.
+    pub(crate) fn behind(self, proxy: SocketAddr) -> Self {
+        Self { proxy: Some(proxy.into()), ..self }
     }
 
     /// What is known of `flow`, without any request.
@@ -24,6 +32,7 @@ impl Echo {
             format: FORMAT,
             peer: flow.peer.into(),
             local: flow.local.into(),
+            proxy: self.proxy,
             node: self.identity.node.clone(),
             pod: self.identity.pod.clone(),
             namespace: self.identity.namespace.clone(),

@@ -2,6 +2,7 @@
 //! path with the JSON.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -13,6 +14,7 @@ use hyper::{HeaderMap, Request, Response};
 
 use crate::answer::HttpRequest;
 use crate::server::{Flow, Respond, discard_body};
+use crate::stats::{Counter, Stats};
 use crate::{Answer, Echo};
 
 /// How many bytes of header names and values an answer repeats at most.
@@ -37,6 +39,27 @@ impl Respond for Echo {
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         if !read_whole {
             headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        response
+    }
+}
+
+/// An [`Echo`] over HTTP that counts, and shows the counts at `/stats`.
+pub(crate) struct Site {
+    pub(crate) echo: Echo,
+    pub(crate) stats: Arc<Stats>,
+    pub(crate) counter: Arc<Counter>,
+}
+
+impl Respond for Site {
+    async fn respond(&self, request: Request<Incoming>, flow: Flow) -> Response<Full<Bytes>> {
+        let asks_for_stats = request.uri().path() == "/stats";
+        let mut response = self.echo.respond(request, flow).await;
+        if asks_for_stats {
+            let reading = serde_json::to_vec(&self.stats.read()).expect("a reading has string keys only");
+            *response.body_mut() = Full::new(reading.into());
+        } else {
+            self.counter.answered();
         }
         response
     }

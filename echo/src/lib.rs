@@ -1,28 +1,38 @@
 //! The echo server: tells a client, as JSON, which source address and port its flow had when it arrived.
 //! It runs behind a Service so that whoever asks can compare that address with the one it sent from.
 //!
-//! [`serve`], [`serve_tcp`] and [`serve_udp`] are whole servers of one protocol each. [`Answer`] is what they
-//! send, for readers of that JSON. [`server`] is the small, bounded HTTP/1 server underneath; the lab reuses
-//! it for other answers.
+//! [`Service`] is the whole server, with any number of listeners. [`serve`], [`serve_tcp`] and [`serve_udp`]
+//! serve one socket each. [`Answer`] is what they send, for readers of that JSON. [`server`] is the small,
+//! bounded HTTP/1 server underneath; the lab reuses it for other answers.
 
 mod accept;
 mod answer;
 mod datagram;
+mod desk;
+mod dns;
 mod echo;
 mod http;
 mod identity;
+mod listener;
 mod pace;
+mod proxy_protocol;
 pub mod server;
+mod service;
 mod stats;
 mod tcp;
+mod tls;
 mod udp;
 
 pub use answer::{Answer, Endpoint, FORMAT, HttpRequest};
 pub use echo::Echo;
 pub use http::HEADER_BYTES;
 pub use identity::Identity;
+pub use listener::{Listener, bind_tcp, bind_udp};
 pub use pace::Rates;
+pub use service::{Service, Settings};
+pub use stats::{Counts, ListenerCounts, Reading, Stats};
 pub use tcp::LINE_BYTES;
+pub use tls::{Tls, TlsError};
 pub use udp::ANSWER_BYTES;
 
 use std::io;
@@ -30,10 +40,6 @@ use std::sync::Arc;
 
 use tokio::net::{TcpListener, UdpSocket};
 use tokio_util::sync::CancellationToken;
-
-use accept::Places;
-use server::Limits;
-use stats::Counter;
 
 /// Answers every HTTP request on `listener` until `shutdown` is cancelled.
 ///
@@ -43,7 +49,7 @@ use stats::Counter;
 /// When the listener stops accepting connections for good.
 pub async fn serve(listener: TcpListener, identity: Identity, shutdown: CancellationToken) -> io::Result<()> {
     let echo = Arc::new(Echo::new(identity));
-    server::serve(listener, echo, Limits::default(), shutdown).await
+    server::serve(listener, echo, server::Limits::default(), shutdown).await
 }
 
 /// Answers one line per connection on `listener` until `shutdown` is cancelled.
@@ -61,13 +67,7 @@ pub async fn serve_tcp(
     identity: Identity,
     shutdown: CancellationToken,
 ) -> io::Result<()> {
-    let limits = Limits::default();
-    let places = Places::new(limits.connections, limits.connections_per_peer);
-    let (echo, counter) = (Arc::new(Echo::new(identity)), Arc::new(Counter::default()));
-    accept::serve(listener, &places, limits.drain, &shutdown, |arrival| {
-        tcp::attend(arrival, echo.clone(), counter.clone())
-    })
-    .await
+    alone(Listener::Tcp(listener), identity, shutdown).await
 }
 
 /// Answers every datagram on `socket` with one, from the address it was sent to, until `shutdown` is
@@ -80,5 +80,10 @@ pub async fn serve_tcp(
 /// # Errors
 /// When the socket stops receiving for good.
 pub async fn serve_udp(socket: UdpSocket, identity: Identity, shutdown: CancellationToken) -> io::Result<()> {
-    udp::serve(socket, Echo::new(identity), Rates::default(), &Counter::default(), shutdown).await
+    alone(Listener::Udp(socket), identity, shutdown).await
+}
+
+async fn alone(listener: Listener, identity: Identity, shutdown: CancellationToken) -> io::Result<()> {
+    let settings = Settings { identity, ..Settings::default() };
+    Service::new(vec![listener], settings)?.run(shutdown).await
 }

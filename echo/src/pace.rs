@@ -94,7 +94,7 @@ mod tests {
 
     const SECOND: Duration = Duration::from_secs(1);
 
-    fn pace(total: u32, per_peer: u32, now: Instant) -> Pace {
+    fn limited(total: u32, per_peer: u32, now: Instant) -> Pace {
         let rate = |n| NonZeroU32::new(n).unwrap();
         Pace::new(Rates { total: rate(total), per_peer: rate(per_peer) }, now)
     }
@@ -107,7 +107,7 @@ mod tests {
     #[test]
     fn one_peer_gets_twice_its_rate_at_once_and_its_rate_from_then_on() {
         let now = Instant::now();
-        let mut pace = pace(1000, 10, now);
+        let mut pace = limited(1000, 10, now);
         assert_eq!(admitted(&mut pace, "192.0.2.9", now), 20);
         assert_eq!(admitted(&mut pace, "192.0.2.9", now + SECOND), 10);
         assert_eq!(admitted(&mut pace, "192.0.2.9", now + SECOND + SECOND / 10), 1);
@@ -117,7 +117,7 @@ mod tests {
     #[test]
     fn many_peers_together_get_the_total() {
         let now = Instant::now();
-        let mut pace = pace(30, 10, now);
+        let mut pace = limited(30, 10, now);
         let all: usize = (0..50).map(|host| admitted(&mut pace, &format!("192.0.2.{host}"), now)).sum();
         assert_eq!(all, 60);
     }
@@ -125,9 +125,11 @@ mod tests {
     #[test]
     fn a_peer_cannot_help_itself_by_changing_its_address() {
         let now = Instant::now();
-        let mut pace = pace(1000, 10, now);
+        let mut pace = limited(1000, 10, now);
         assert_eq!(admitted(&mut pace, "2001:db8::1", now), 20);
         assert_eq!(admitted(&mut pace, "2001:db8::ffff:2", now), 0);
+
+        let mut pace = limited(1000, 10, now);
         assert_eq!(admitted(&mut pace, "192.0.2.9", now), 20);
         assert_eq!(admitted(&mut pace, "::ffff:192.0.2.9", now), 0);
     }

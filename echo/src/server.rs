@@ -16,6 +16,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
@@ -109,6 +110,19 @@ pub async fn serve_connection(
     if let Err(error) = stream.set_nodelay(true) {
         debug!(%error, "failed to set TCP_NODELAY");
     }
+    if let Err(error) = serve_stream(stream, flow, responder, limits, shutdown).await {
+        debug!(peer = %flow.peer, %error, "a connection ended early");
+    }
+}
+
+/// Serves what a connection carries.
+pub(crate) async fn serve_stream(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    flow: Flow,
+    responder: Arc<impl Respond>,
+    limits: Limits,
+    shutdown: CancellationToken,
+) -> hyper::Result<()> {
     let service = service_fn(move |request| {
         let responder = responder.clone();
         async move { Ok::<_, Infallible>(responder.respond(request, flow).await) }
@@ -121,17 +135,12 @@ pub async fn serve_connection(
         .serve_connection(TokioIo::new(stream), service);
     tokio::pin!(connection);
     tokio::select! {
-        ended = connection.as_mut() => {
-            if let Err(error) = ended {
-                debug!(peer = %flow.peer, %error, "a connection ended early");
-            }
-            return;
-        }
+        ended = connection.as_mut() => return ended,
         () = shutdown.cancelled() => {}
         () = sleep(limits.connection_age) => {}
     }
     connection.as_mut().graceful_shutdown();
-    let _ = timeout(limits.drain, connection).await;
+    timeout(limits.drain, connection).await.unwrap_or(Ok(()))
 }
 
 /// Reads and drops a request body. `false` when it is not over after `bytes` or `time`: then the

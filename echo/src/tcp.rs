@@ -1,15 +1,12 @@
 //! Answers one line per connection. A client may send a command, or nothing and get the JSON.
 
 use std::io;
-use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::{Instant, timeout, timeout_at};
-use tracing::debug;
 
 use crate::Echo;
-use crate::accept::Arrival;
 use crate::server::Flow;
 use crate::stats::Counter;
 
@@ -23,20 +20,8 @@ const LINE_TIME: Duration = Duration::from_secs(2);
 /// For the answer to get away, and again for the client to close.
 const ANSWER_TIME: Duration = Duration::from_secs(2);
 
-/// Serves one connection.
-pub(crate) async fn attend(arrival: Arrival, echo: Arc<Echo>, counter: Arc<Counter>) {
-    let flow = arrival.flow;
-    let Some((stream, _place)) = arrival.seated(flow.peer.ip()) else {
-        counter.refused();
-        return;
-    };
-    if let Err(error) = converse(stream, flow, &echo, &counter).await {
-        debug!(peer = %flow.peer, %error, "a connection ended early");
-    }
-}
-
 /// Reads a line, answers it and closes.
-async fn converse(
+pub(crate) async fn converse(
     mut stream: impl AsyncRead + AsyncWrite + Unpin,
     flow: Flow,
     echo: &Echo,

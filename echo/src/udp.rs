@@ -29,13 +29,13 @@ const FIRST_CLIENT_PORT: u16 = 1024;
 /// Answers every datagram on `socket` within `rates` until `shutdown` is cancelled.
 pub(crate) async fn serve(
     socket: UdpSocket,
-    echo: Echo,
+    echo: &Echo,
     rates: Rates,
     counter: &Counter,
-    shutdown: CancellationToken,
+    shutdown: &CancellationToken,
 ) -> io::Result<()> {
     let pace = Pace::new(rates, Instant::now());
-    datagram::serve(socket, pace, counter, shutdown, |request, flow| reply(&echo, request, flow)).await
+    datagram::serve(socket, pace, counter, shutdown, |request, flow| reply(echo, request, flow)).await
 }
 
 fn reply(echo: &Echo, request: &[u8], flow: Flow) -> Reply {
@@ -55,6 +55,10 @@ fn reply(echo: &Echo, request: &[u8], flow: Flow) -> Reply {
 
 #[cfg(test)]
 mod tests {
+    use std::net::SocketAddr;
+
+    use proptest::prelude::*;
+
     use super::*;
 
     fn flow(peer: &str) -> Flow {
@@ -95,5 +99,20 @@ mod tests {
         let json = answer(&echo, b"");
         assert!(json.len() <= ANSWER_BYTES && json.contains("\"peer\"") && !json.contains("pod"), "{json}");
         assert_eq!(reply(&echo, &[b'x'; ANSWER_BYTES + 1], flow("192.0.2.9:41234")), Reply::Malformed);
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_from_anywhere_get_a_short_answer_or_none(
+            bytes in proptest::collection::vec(any::<u8>(), 0..2 * ANSWER_BYTES),
+            command in prop::sample::select(vec!["", "echo ", "clientip", "hostname\n"]),
+            peer in any::<SocketAddr>(),
+        ) {
+            let flow = Flow { peer, ..flow("192.0.2.9:41234") };
+            let request = [command.as_bytes(), &bytes].concat();
+            if let Reply::Answer(answer) = reply(&Echo::default(), &request, flow) {
+                prop_assert!(answer.len() <= ANSWER_BYTES);
+            }
+        }
     }
 }

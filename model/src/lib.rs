@@ -13,6 +13,7 @@ pub mod address;
 pub mod alert;
 pub mod cause;
 pub mod distribution;
+pub mod dns;
 pub mod echo;
 pub mod egress;
 pub mod flow;

@@ -12,7 +12,8 @@ use ipnet::IpNet;
 use crate::{state::Thresholds, words::words};
 
 /// A probe's name: `namespace/service@VIP` and `namespace/service@node` for what follows from a service,
-/// the configured name for a stand-alone probe. Unique within an agent, stable across restarts.
+/// `kube-proxy@node` and `ping@node` for what is asked of a node itself, the configured name for a stand-alone
+/// probe. Unique within an agent, stable across restarts.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ProbeName(Arc<str>);
 
@@ -33,6 +34,18 @@ impl ProbeName {
     #[must_use]
     pub fn of_node(service: &str, node: &str) -> Self {
         Self(format!("{service}@{node}").into())
+    }
+
+    /// The name of the probe of a node's kube-proxy.
+    #[must_use]
+    pub fn of_proxy(node: &str) -> Self {
+        Self(format!("kube-proxy@{node}").into())
+    }
+
+    /// The name of the probe that pings a node.
+    #[must_use]
+    pub fn of_ping(node: &str) -> Self {
+        Self(format!("ping@{node}").into())
     }
 
     /// The name as text.

@@ -68,6 +68,8 @@ pub(crate) use words;
 mod tests {
     use crate::{
         alert::{AlertKind, Event, Severity},
+        dns::RecordKind,
+        echo::KnownFormat,
         flow::FailureKind,
         state::State,
         verdict::Finding,
@@ -97,6 +99,8 @@ mod tests {
         round_trip(AlertKind::ALL);
         round_trip(Severity::ALL);
         round_trip(Event::ALL);
+        round_trip(KnownFormat::ALL);
+        round_trip(RecordKind::ALL);
     }
 
     #[test]

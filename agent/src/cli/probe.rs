@@ -10,7 +10,7 @@ use super::ConfigFile;
 use crate::{
     app,
     clock::Clock,
-    exit, oneshot,
+    egress, exit, oneshot,
     plan::{Plan, Planned},
     prober::Prober,
 };
@@ -56,8 +56,10 @@ impl Probe {
             })
             .collect();
         let prober = Prober::new(config.agent.max_flows);
+        let clock = Clock::system();
+        let known = egress::learn_once(Arc::clone(&plan), &prober, &clock).await;
         let chosen: Vec<&Planned> = chosen.into_iter().map(AsRef::as_ref).collect();
-        let finished = oneshot::rounds(&plan, &chosen, &prober, &Clock::system()).await;
+        let finished = oneshot::rounds(&plan, &known, &chosen, &prober, &clock).await;
         let verdicts: Vec<(&Planned, Verdict)> =
             finished.into_iter().map(|round| (round.planned, round.verdict)).collect();
         super::print(&if self.json { json(&verdicts) } else { table(&verdicts) });

@@ -12,6 +12,8 @@ pub(super) trait Choice: Clone + Sized + 'static {
     const WORDS: &'static [(&'static str, Self)];
     /// Words that a later version will understand.
     const LATER: &'static [&'static str];
+    /// Words for what is said in another way, and how.
+    const ELSEWHERE: &'static [(&'static str, &'static str)];
 }
 
 /// Makes a value of an enum, given the words for its variants.
@@ -19,11 +21,13 @@ macro_rules! choice {
     (
         $type:ty: $what:literal { $($word:literal => $value:expr),+ $(,)? }
         $(later { $($later:literal),+ })?
+        $(elsewhere { $($other:literal => $how:literal),+ $(,)? })?
     ) => {
         impl $crate::config::choice::Choice for $type {
             const WHAT: &'static str = $what;
             const WORDS: &'static [(&'static str, Self)] = &[$(($word, $value)),+];
             const LATER: &'static [&'static str] = &[$($($later),+)?];
+            const ELSEWHERE: &'static [(&'static str, &'static str)] = &[$($(($other, $how)),+)?];
         }
 
         impl $crate::config::value::Text for $type {
@@ -54,6 +58,9 @@ pub(super) use choice;
 pub(super) fn choose<T: Choice>(text: &str) -> Result<T, Complaint> {
     if let Some((_, value)) = T::WORDS.iter().find(|(word, _)| *word == text) {
         return Ok(value.clone());
+    }
+    if let Some((_, how)) = T::ELSEWHERE.iter().find(|(other, _)| *other == text) {
+        return Err(Complaint::new(format!("{text:?} is not {} here", T::WHAT)).hint(*how));
     }
     let words = || T::WORDS.iter().map(|(word, _)| *word);
     let hint = match (nearest(text, words()), T::WORDS) {

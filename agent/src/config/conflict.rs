@@ -86,7 +86,7 @@ fn node_addresses(nodes: &[NodeTable], services: &[ServiceTable], reader: &mut R
 /// A node's part of the pod network lies in the pod network, and in nobody else's part.
 fn pod_networks(cluster: Option<&ClusterTable>, nodes: &[NodeTable], reader: &mut Reader<'_>) {
     let whole = cluster.and_then(|cluster| cluster.pod_cidrs.given());
-    let parts: Vec<_> = nodes.iter().filter_map(|node| node.pod_cidr.given()).collect();
+    let parts: Vec<_> = nodes.iter().flat_map(NodeTable::pods).collect();
     for (index, part) in parts.iter().enumerate() {
         if let Some(whole) = whole
             && !whole.value.0.iter().any(|net| net.value.contains(&part.value))
@@ -101,20 +101,21 @@ fn pod_networks(cluster: Option<&ClusterTable>, nodes: &[NodeTable], reader: &mu
         };
         if let Some(first) = parts[..index].iter().find(overlaps) {
             reader
-                .fault(part.place(), format!("{} overlaps with another node's part", part.value))
-                .also(first.span.as_ref(), "the other node's is here");
+                .fault(part.place(), format!("{} overlaps with another part", part.value))
+                .also(first.span.as_ref(), "the other one is here");
         }
     }
 }
 
 fn service_ports(services: &[ServiceTable], nodes: &[NodeTable], reader: &mut Reader<'_>) {
-    let mut endpoints: BTreeMap<(IpAddr, u16), &At<IpAddr>> = BTreeMap::new();
+    // UDP and TCP have ports of their own.
+    let mut endpoints: BTreeMap<(IpAddr, u16, bool), &At<IpAddr>> = BTreeMap::new();
     let mut node_ports = BTreeMap::new();
     for service in services {
         if let Some(port) = service.port.given().map(|port| port.value.get()) {
             for vip in elements(&service.vips) {
                 // Twice within one list is reported where lists are read.
-                let first = *endpoints.entry((vip.value, port)).or_insert(vip);
+                let first = *endpoints.entry((vip.value, port, service.is_udp())).or_insert(vip);
                 let own = elements(&service.vips).iter().any(|own| std::ptr::eq(own, first));
                 if !own {
                     reader

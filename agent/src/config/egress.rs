@@ -10,7 +10,7 @@ use vipwatch_model::echo::EchoFormat;
 use super::{
     address::{AddressOrNet, OpenUrl},
     choice::choice,
-    cluster::ClusterTable,
+    cluster::{ClusterTable, NodeTable},
     duration::{DAY, SECOND, Time},
     fault::Span,
     name::{DnsName, Name},
@@ -334,7 +334,7 @@ impl EgressTable {
         let addresses = nodes.iter().filter_map(|node| node.addresses.given()).flat_map(|list| &list.value.0);
         let pods =
             cluster.and_then(|cluster| cluster.pod_cidrs.given()).map_or(&[][..], |list| &list.value.0);
-        let parts = nodes.iter().filter_map(|node| node.pod_cidr.given());
+        let parts = nodes.iter().flat_map(NodeTable::pods);
         let addresses = addresses.map(|at| (IpNet::from(at.value), &at.span));
         let theirs: Vec<_> =
             addresses.chain(pods.iter().chain(parts).map(|at| (at.value, &at.span))).collect();

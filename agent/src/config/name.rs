@@ -57,28 +57,6 @@ impl Text for Line {
     }
 }
 
-/// The name of an HTTP header that an operator may set.
-#[derive(Debug, Clone)]
-pub(super) struct HeaderName;
-
-impl Text for HeaderName {
-    const WHAT: &'static str = "the name of an HTTP header";
-    const EXAMPLE: &'static str = "Authorization";
-
-    fn parse(text: &str) -> Result<Self, Complaint> {
-        let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
-        if text.is_empty() || !text.bytes().all(fits) {
-            return Err(Complaint::expected::<Self>());
-        }
-        // What frames the message is not the operator's to set.
-        let framing = ["host", "content-length", "transfer-encoding", "connection"];
-        if framing.iter().any(|name| name.eq_ignore_ascii_case(text)) {
-            return Err(Complaint::new("this header is set by vipwatch itself"));
-        }
-        Ok(Self)
-    }
-}
-
 /// A name in the DNS.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct DnsName(pub(super) String);

@@ -1,94 +1,227 @@
 //! `[[probe]]`: what else to watch.
 
-use url::Url;
-use vipwatch_model::{echo::EchoFormat, probe::Expectation};
+use std::net::IpAddr;
+
+use url::{Host as UrlHost, Url};
+use vipwatch_model::probe::Expectation;
+
+use crate::prober::{Bind, Host};
 
 use super::{
     address::OpenUrl,
     choice::choice,
+    departure::DepartureLayer,
+    echo::EchoTable,
+    flows::{Flows, FlowsTable, Setting},
     name::Name,
-    reader::Reader,
+    protocol::{HTTP, Protocol, Spoken, Takers},
+    reader::{At, Reader, Slot},
     table::table,
+    target::Target,
     timing::{Layer, Timing, TimingTable},
+    value::Text as _,
 };
 
-/// An HTTP endpoint that belongs to no Service.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// Something that belongs to no Service.
+#[derive(Debug, Clone, PartialEq)]
 pub struct Probe {
     /// Its name, unique among the probes.
     pub name: String,
-    /// What to ask for: `http` or `https`, without credentials.
-    pub url: Url,
-    /// What the echo in the answer looks like, if it is one.
-    pub echo: Option<EchoFormat>,
-    /// What the source address in it ought to be; without an echo that an answer comes.
-    pub expectation: Expectation,
+    /// Its target as a URL, without what might be a secret.
+    pub url: String,
+    /// What is done there.
+    pub errand: Errand,
     /// When and how persistently it is probed.
     pub timing: Timing,
 }
 
-/// What a probe speaks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
-    Http,
+/// What a probe does at its target.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Errand {
+    /// Flows to a port.
+    Flows {
+        /// Where to.
+        host: Host,
+        /// The port there.
+        port: u16,
+        /// How they are made.
+        flows: Box<Flows>,
+    },
+    /// Echo requests of ICMP.
+    Ping {
+        /// Where to.
+        address: IpAddr,
+        /// How they leave this host.
+        bind: Bind,
+    },
 }
 
-choice! { Kind: "a kind of probe" { "http" => Kind::Http } later { "tcp", "udp", "dns", "icmp", "arp" } }
+/// What a probe speaks; `http` covers https.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Kind(Protocol);
 
 choice! {
-    Expectation: "an expectation" { "preserved" => Expectation::Preserved, "any" => Expectation::Any }
+    Kind: "a kind of probe" {
+        "http" => Kind(Protocol::Http),
+        "tcp" => Kind(Protocol::Tcp),
+        "tls" => Kind(Protocol::Tls),
+        "udp" => Kind(Protocol::Udp),
+        "icmp" => Kind(Protocol::Icmp),
+    }
+    later { "arp", "dns" }
+    elsewhere {
+        "https" => "write kind = \"http\" and an https URL",
+        "ping" => "write kind = \"icmp\"",
+        "node_health" => "it belongs to a service: health_check_node_port in its [[service]] asks every node",
+        "kube_proxy_health" => "it belongs to the nodes: kube_proxy_health_port in [cluster] asks every node",
+    }
 }
+
+/// What takes an address instead of a URL.
+const ADDRESS: Takers = &[Protocol::Tcp, Protocol::Tls, Protocol::Udp, Protocol::Icmp];
 
 table! {
     /// A probe of something that is no Kubernetes Service.
     pub(super) struct ProbeTable {
         /// The probe's name.
         required name: Name,
-        /// What it speaks.
+        /// What it speaks; "http" covers https.
         decides kind: Kind,
-        /// The URL to ask for.
-        required url: OpenUrl,
+        /// The URL to ask for, with http.
+        optional url: OpenUrl,
+        /// Where to go, with every other kind: an address or a name, and a port (but with icmp an address
+        /// alone).
+        optional address: Target,
         /// How the answer tells which source address the far side sees. Left out: only reachability is
         /// watched.
-        optional echo: ProbeEchoTable,
-        /// What that source address ought to be: the agent's own (preserved, which an echo implies), or any.
-        optional expect_source: Expectation,
+        optional echo: EchoTable,
+        /// How its flows are made and what is expected of them.
+        flatten flows: FlowsTable,
         /// The probe's own timing.
         flatten timing: TimingTable,
     }
 }
 
-table! {
-    /// How the answer tells which source address the far side sees.
-    pub(super) struct ProbeEchoTable {
-        /// What the answer looks like: that of `vipwatch echo`, of ealen/echo-server, a bare address (with
-        /// or without a port), or whichever of them it turns out to be.
-        default format: EchoFormat = "auto",
+impl ProbeTable {
+    pub(super) fn resolve(
+        self,
+        timing: &Layer,
+        departure: &DepartureLayer,
+        reader: &mut Reader<'_>,
+    ) -> Option<Probe> {
+        let timing = self.timing.clone().layer(timing, reader).timing();
+        let spoken = self.spoken()?;
+        let place = self.place(&spoken, reader);
+        if let Some(address) = place.as_ref().and_then(Place::address) {
+            self.flows.departure.names_nothing("the target is an address, not a name", reader);
+            self.flows.departure.families(&[address], reader);
+        }
+        let (name, url) = (self.name.clone().required(), self.shown(&spoken));
+        let errand = if spoken.protocol == Protocol::Icmp {
+            self.flows.check(&spoken, &self.echo, reader);
+            let departure = self.flows.departure.layer(departure, reader).departure();
+            let Some(Place::Node(address)) = place else { return None };
+            Errand::Ping { address, bind: departure?.bind }
+        } else {
+            let path = self.url.given().map_or_else(String::new, |url| path(&url.value.0));
+            let implied = Expectation::Preserved;
+            let setting = Setting { spoken, path, echo: self.echo, implied, below: departure };
+            let flows = Box::new(self.flows.resolve(setting, reader)?);
+            let Some(Place::Port(host, port)) = place else { return None };
+            Errand::Flows { host, port, flows }
+        };
+        Some(Probe { name: name?.0, url: url?, errand, timing: timing? })
+    }
+
+    /// What is spoken: by the kind, and for HTTP by the URL.
+    fn spoken(&self) -> Option<Spoken> {
+        let kind = self.kind.given()?;
+        let tls = self.url.given().filter(|url| url.value.0.scheme() == "https");
+        Some(match (kind.value.0, tls) {
+            (Protocol::Http, Some(url)) => Spoken { protocol: Protocol::Https, span: url.span.clone() },
+            (protocol, _) => Spoken { protocol, span: kind.span.clone() },
+        })
+    }
+
+    /// Where the probe goes; nothing after a fault.
+    fn place(&self, spoken: &Spoken, reader: &mut Reader<'_>) -> Option<Place> {
+        spoken.takes("url", &self.url, HTTP, reader);
+        spoken.takes("address", &self.address, ADDRESS, reader);
+        match (spoken.is_one_of(HTTP), &self.url, &self.address) {
+            (true, Slot::Given(url), _) => return of_url(&url.value.0),
+            (false, _, Slot::Given(target)) => return of_address(spoken, target, reader),
+            (true, Slot::Absent, _) => {
+                let hint = format!("add for example url = {:?}", OpenUrl::EXAMPLE);
+                reader.missing(spoken.place(), "http needs the key url").hint(hint);
+            }
+            (false, _, Slot::Absent) => {
+                let word = spoken.protocol.word();
+                let hint = format!("add for example address = {:?}", example(spoken));
+                reader.missing(spoken.place(), format!("{word} needs the key address")).hint(hint);
+            }
+            _ => {}
+        }
+        None
+    }
+
+    /// The target as a URL. A query may hold a token, and this is shown everywhere.
+    fn shown(&self, spoken: &Spoken) -> Option<String> {
+        if let Some(url) = self.url.given() {
+            let mut url = url.value.0.clone();
+            url.set_query(None);
+            url.set_fragment(None);
+            return Some(url.into());
+        }
+        let target = self.address.given()?.value.authority();
+        Some(format!("{}://{target}", spoken.protocol.word()))
     }
 }
 
-impl ProbeTable {
-    pub(super) fn resolve(self, defaults: &Layer, reader: &mut Reader<'_>) -> Option<Probe> {
-        if let Some(expect) = self.expect_source.given().filter(|_| self.echo.is_absent()) {
-            reader
-                .fault(expect.place(), "a source address is expected, but nothing tells which one is seen")
-                .hint("add echo = { format = \"auto\" }, or leave expect_source out");
+/// Where a probe goes.
+enum Place {
+    Port(Host, u16),
+    Node(IpAddr),
+}
+
+impl Place {
+    /// The address, unless it takes a name server to know it.
+    fn address(&self) -> Option<IpAddr> {
+        match self {
+            Self::Port(Host::Address(address), _) | Self::Node(address) => Some(*address),
+            Self::Port(Host::Name(_), _) => None,
         }
-        let timing = self.timing.layer(defaults, reader).timing();
-        match self.kind.required()? {
-            Kind::Http => {}
-        }
-        let echo = match self.echo.optional()? {
-            Some(echo) => Some(echo.format.required()?),
-            None => None,
-        };
-        let implied = if echo.is_some() { Expectation::Preserved } else { Expectation::Answer };
-        Some(Probe {
-            name: self.name.required()?.0,
-            url: self.url.required()?.0,
-            echo,
-            expectation: self.expect_source.optional()?.unwrap_or(implied),
-            timing: timing?,
-        })
+    }
+}
+
+fn of_url(url: &Url) -> Option<Place> {
+    let host = match url.host()? {
+        UrlHost::Domain(name) => Host::Name(name.to_owned()),
+        UrlHost::Ipv4(address) => Host::Address(address.into()),
+        UrlHost::Ipv6(address) => Host::Address(address.into()),
+    };
+    Some(Place::Port(host, url.port_or_known_default()?))
+}
+
+fn of_address(spoken: &Spoken, target: &At<Target>, reader: &mut Reader<'_>) -> Option<Place> {
+    let wrong = match (spoken.protocol, &target.value.host, target.value.port) {
+        (Protocol::Icmp, Host::Address(address), None) => return Some(Place::Node(*address)),
+        (Protocol::Icmp, Host::Address(_), Some(_)) => "icmp knows no ports",
+        (Protocol::Icmp, Host::Name(_), _) => "icmp takes an address, not a name",
+        (_, host, Some(port)) => return Some(Place::Port(host.clone(), port)),
+        (_, _, None) => "the port is missing",
+    };
+    reader.fault(target.place(), wrong).hint(format!("for example {:?}", example(spoken)));
+    None
+}
+
+fn example(spoken: &Spoken) -> &'static str {
+    if spoken.protocol == Protocol::Icmp { "192.0.2.30" } else { Target::EXAMPLE }
+}
+
+/// Path and query of a URL.
+fn path(url: &Url) -> String {
+    match url.query() {
+        Some(query) => format!("{}?{query}", url.path()),
+        None => url.path().to_owned(),
     }
 }

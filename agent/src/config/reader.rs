@@ -1,6 +1,10 @@
 //! What the reading of a file has found out so far: its faults, and the places of its secrets.
 
-use std::path::Path;
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use toml::{Spanned, de::DeValue};
 
@@ -44,6 +48,11 @@ impl<T> Slot<T> {
         }
     }
 
+    /// The place of a value that stands in the file, rather than being a default.
+    pub(super) fn written(&self) -> Option<Span> {
+        self.given().and_then(|at| at.span.clone())
+    }
+
     pub(super) fn is_absent(&self) -> bool {
         matches!(self, Self::Absent)
     }
@@ -82,13 +91,22 @@ impl<T: Clone> Slot<T> {
 pub(super) struct Reader<'a> {
     source: &'a str,
     env: &'a dyn Fn(&str) -> Option<String>,
+    /// Where relative paths start.
+    base: &'a Path,
+    /// The files that have been read so far.
+    pub(super) contents: BTreeMap<PathBuf, Arc<[u8]>>,
     drafts: Vec<Draft>,
     secrets: Vec<Span>,
 }
 
 impl<'a> Reader<'a> {
-    pub(super) fn new(source: &'a str, env: &'a dyn Fn(&str) -> Option<String>) -> Self {
-        Self { source, env, drafts: Vec::new(), secrets: Vec::new() }
+    pub(super) fn new(source: &'a str, base: &'a Path, env: &'a dyn Fn(&str) -> Option<String>) -> Self {
+        Self { source, env, base, contents: BTreeMap::new(), drafts: Vec::new(), secrets: Vec::new() }
+    }
+
+    /// Where relative paths start: the directory of the file.
+    pub(super) fn base(&self) -> &'a Path {
+        self.base
     }
 
     pub(super) fn fault(&mut self, span: Span, message: impl Into<String>) -> &mut Draft {
@@ -111,6 +129,22 @@ impl<'a> Reader<'a> {
     pub(super) fn complain(&mut self, span: Span, complaint: Complaint) {
         let draft = self.fault(span, complaint.message);
         draft.hint = complaint.hint;
+    }
+
+    /// Reports when more than one of these keys stands in the file.
+    pub(super) fn exclusive(&mut self, keys: &[(&str, Option<Span>)]) {
+        let mut written = keys.iter().filter_map(|(key, span)| Some((key, span.clone()?)));
+        let Some((first, first_span)) = written.next() else { return };
+        for (key, span) in written {
+            self.fault(span, format!("{first} and {key} exclude each other"))
+                .hint("leave one of them out")
+                .also(Some(&first_span), format!("{first} is here"));
+        }
+    }
+
+    /// Whether the value at `span` was put together from the environment.
+    pub(super) fn is_interpolated(&self, span: &Span) -> bool {
+        self.source.get(span.clone()).is_none_or(|text| text.contains("${"))
     }
 
     pub(super) fn wrong_type(&mut self, value: &Toml<'_>, expected: &str) -> &mut Draft {

@@ -2,17 +2,15 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use schemars::Schema;
-
 use super::{
     address::WebUrl,
     choice::choice,
     duration::Time,
-    name::{HeaderName, Name},
-    reader::{Reader, Toml},
-    secret::Secret,
+    header::{HeaderName, HeaderValue},
+    name::Name,
+    secret::{Hidden, Secret},
     table::table,
-    value::{Complaint, Pairs, Text, Value, text_schema},
+    value::Pairs,
 };
 
 /// A webhook.
@@ -70,36 +68,5 @@ impl ReceiverTable {
             timeout: self.timeout.required()?.get(),
             headers: headers.into_iter().map(|(name, Hidden(value))| (name, value.0)).collect(),
         })
-    }
-}
-
-/// A text that is blanked out wherever the file is shown.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Hidden<T>(T);
-
-impl<T: Text> Value for Hidden<T> {
-    fn read(value: &Toml<'_>, reader: &mut Reader<'_>) -> Option<Self> {
-        reader.conceal(value.span());
-        reader.text(value).map(Self)
-    }
-
-    fn schema() -> Schema {
-        text_schema::<T>()
-    }
-}
-
-/// The value of an HTTP header.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct HeaderValue(Secret);
-
-impl Text for HeaderValue {
-    const WHAT: &'static str = "the value of an HTTP header: printable ASCII";
-    const EXAMPLE: &'static str = "Bearer ${HOOK_TOKEN}";
-
-    fn parse(text: &str) -> Result<Self, Complaint> {
-        if text.trim() != text || !text.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ') {
-            return Err(Complaint::expected::<Self>());
-        }
-        Ok(Self(Secret::from(text.to_owned())))
     }
 }

@@ -2,9 +2,14 @@
 
 use std::fmt;
 
+use schemars::Schema;
 use secrecy::{ExposeSecret, SecretString};
 
-use super::fault::Span;
+use super::{
+    fault::Span,
+    reader::{Reader, Toml},
+    value::{Text, Value, text_schema},
+};
 
 /// A text that hides itself from `Debug` and is wiped from memory when it is dropped.
 #[derive(Clone)]
@@ -35,6 +40,21 @@ impl Eq for Secret {}
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Secret(..)")
+    }
+}
+
+/// A text that is blanked out wherever the file is shown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Hidden<T>(pub(super) T);
+
+impl<T: Text> Value for Hidden<T> {
+    fn read(value: &Toml<'_>, reader: &mut Reader<'_>) -> Option<Self> {
+        reader.conceal(value.span());
+        reader.text(value).map(Self)
+    }
+
+    fn schema() -> Schema {
+        text_schema::<T>()
     }
 }
 

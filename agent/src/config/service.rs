@@ -2,20 +2,24 @@
 
 use std::{collections::BTreeMap, fmt, net::IpAddr};
 
-use vipwatch_model::{echo::EchoFormat, probe::TrafficPolicy};
+use vipwatch_model::probe::{Expectation, TrafficPolicy};
 
 use super::{
-    address::{HostName, RequestPath},
+    address::RequestPath,
     choice::choice,
-    name::{Line, Name},
-    reader::Reader,
+    departure::DepartureLayer,
+    echo::ServiceEchoTable,
+    flows::{Flows, FlowsTable, Setting},
+    name::{DnsName, Line, Name},
+    protocol::{HTTP, Protocol, Spoken},
+    reader::{Reader, Slot},
     table::table,
     timing::{Layer, Timing, TimingTable},
     value::{Complaint, List, Pairs, Text, Whole, text_values},
 };
 
 /// A Kubernetes Service: its VIPs are probed, and its health check node port on every node.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Service {
     /// Namespace and name.
     pub name: ServiceName,
@@ -25,14 +29,12 @@ pub struct Service {
     pub port: u16,
     /// Whether the client's address has to survive.
     pub external_traffic_policy: TrafficPolicy,
-    /// The port on which every node tells whether it has an endpoint; only with `Local`.
+    /// The port on which every node tells whether it has an endpoint. With `Cluster` it ought to be closed.
     pub health_check_node_port: Option<u16>,
-    /// How the pods tell which source address they see; without it only reachability is watched.
-    pub echo: Option<Echo>,
-    /// What is spoken.
-    pub protocol: Protocol,
-    /// The `Host` header, and with TLS the server's name; without it the VIP.
-    pub host: Option<String>,
+    /// A name that ought to lead to the VIPs.
+    pub dns_name: Option<String>,
+    /// How flows to the VIPs are made.
+    pub flows: Flows,
     /// The operator's own words, for alerts and metrics.
     pub labels: BTreeMap<String, String>,
     /// When and how persistently it is probed.
@@ -54,37 +56,8 @@ impl fmt::Display for ServiceName {
     }
 }
 
-/// How to learn the source address that a pod sees.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Echo {
-    /// What to ask for.
-    pub path: String,
-    /// What the answer looks like.
-    pub format: EchoFormat,
-}
-
-/// What is spoken to a VIP.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Protocol {
-    /// HTTP/1.1 over TCP.
-    Http,
-    /// HTTP/1.1 over TLS.
-    Https,
-}
-
-choice! { Protocol: "a protocol" { "http" => Protocol::Http, "https" => Protocol::Https } }
-
 choice! {
     TrafficPolicy: "a traffic policy" { "Local" => TrafficPolicy::Local, "Cluster" => TrafficPolicy::Cluster }
-}
-
-choice! {
-    EchoFormat: "an echo format" {
-        "auto" => EchoFormat::Auto,
-        "vipwatch" => EchoFormat::Vipwatch,
-        "ealen" => EchoFormat::Ealen,
-        "address" => EchoFormat::Address,
-    }
 }
 
 table! {
@@ -99,14 +72,20 @@ table! {
         /// What externalTrafficPolicy ought to be. Local: the client's address must survive. Cluster: it
         /// may be translated.
         required external_traffic_policy: TrafficPolicy,
-        /// The Service's spec.healthCheckNodePort. Only with Local; every node is asked on it.
+        /// The Service's spec.healthCheckNodePort; every node is asked on it. With Cluster, the port that it
+        /// had under Local: it ought to be closed now, and tells when somebody changes the policy back.
         optional health_check_node_port: Whole<u16, 1, 65_535>,
         /// How the pods tell which source address they see. Left out: only reachability is watched.
-        optional echo: EchoTable,
+        optional echo: ServiceEchoTable,
         /// What is spoken on the port.
         default protocol: Protocol = "http",
-        /// The Host header, and with https the server's name. Left out: the VIP.
-        optional host: HostName,
+        /// What to ask for, with http and https. With an echo, its own path says that. Left out: "/".
+        optional path: RequestPath,
+        /// A name that ought to lead to the VIPs, and to nothing else. It is looked up with every round of
+        /// the first VIP.
+        optional dns_name: DnsName,
+        /// How flows to the VIPs are made and what is expected of them.
+        flatten flows: FlowsTable,
         /// Words of your own, put on alerts and metrics.
         optional labels: Pairs<Name, Line>,
         /// The service's own timing.
@@ -114,52 +93,65 @@ table! {
     }
 }
 
-table! {
-    /// How the pods tell which source address they see.
-    pub(super) struct EchoTable {
-        /// What to ask for.
-        default path: RequestPath = "/",
-        /// What the answer looks like: that of `vipwatch echo`, of ealen/echo-server, a bare address (with
-        /// or without a port), or whichever of them it turns out to be.
-        default format: EchoFormat = "auto",
-    }
-}
-
 impl ServiceTable {
-    pub(super) fn resolve(self, defaults: &Layer, reader: &mut Reader<'_>) -> Option<Service> {
-        let policy = self.external_traffic_policy.given();
-        let cluster = policy.filter(|policy| policy.value == TrafficPolicy::Cluster);
-        if let (Some(port), Some(cluster)) = (self.health_check_node_port.given(), cluster) {
-            reader
-                .fault(port.place(), "a health check node port without the policy Local")
-                .hint("Kubernetes opens this port for Local only: correct the policy, or leave the port out")
-                .also(cluster.span.as_ref(), "the policy is here");
+    /// Whether the port is one of UDP.
+    pub(super) fn is_udp(&self) -> bool {
+        self.protocol.given().is_some_and(|protocol| protocol.value == Protocol::Udp)
+    }
+
+    pub(super) fn resolve(
+        self,
+        timing: &Layer,
+        departure: &DepartureLayer,
+        reader: &mut Reader<'_>,
+    ) -> Option<Service> {
+        let timing = self.timing.layer(timing, reader).timing();
+        if self.dns_name.is_absent() {
+            self.flows.departure.names_nothing("they go with dns_name, and with probes of a name", reader);
         }
-        let timing = self.timing.layer(defaults, reader).timing();
+        if let Some(vips) = self.vips.given() {
+            let vips: Vec<IpAddr> = vips.value.0.iter().map(|vip| vip.value).collect();
+            self.flows.departure.families(&vips, reader);
+        }
+        let (echo, echo_path) = ServiceEchoTable::split(self.echo);
+        let policy = self.external_traffic_policy.required();
+        let flows = self.protocol.given().and_then(|protocol| {
+            let spoken = Spoken { protocol: protocol.value, span: protocol.span.clone() };
+            spoken.takes("path", &self.path, HTTP, reader);
+            spoken.takes("path", &echo_path, HTTP, reader);
+            if let (Some(path), Some(echo)) = (self.path.written(), echo.written())
+                && spoken.is_one_of(HTTP)
+            {
+                reader
+                    .fault(path, "with an echo, the path to ask for stands in there")
+                    .hint("for example echo = { path = \"/clientip\" }")
+                    .also(Some(&echo), "the echo is here");
+            }
+            let path = match (echo_path, self.path) {
+                (Slot::Absent, Slot::Absent) => "/".to_owned(),
+                (Slot::Given(path), _) | (Slot::Absent, Slot::Given(path)) => path.value.0,
+                _ => return None,
+            };
+            let implied = match policy {
+                Some(TrafficPolicy::Cluster) => Expectation::Any,
+                _ => Expectation::Preserved,
+            };
+            self.flows.resolve(Setting { spoken, path, echo, implied, below: departure }, reader)
+        });
         Some(Service {
             name: self.name.required()?,
             vips: self.vips.required()?.into_values(),
             port: self.port.required()?.get(),
-            external_traffic_policy: self.external_traffic_policy.required()?,
+            external_traffic_policy: policy?,
             health_check_node_port: self.health_check_node_port.optional()?.map(Whole::get),
-            echo: match self.echo.optional()? {
-                Some(echo) => Some(echo.resolve()?),
-                None => None,
-            },
-            protocol: self.protocol.required()?,
-            host: self.host.optional()?.map(|HostName(host)| host),
+            dns_name: self.dns_name.optional()?.map(|DnsName(name)| name),
+            flows: flows?,
             labels: match self.labels.optional()? {
                 Some(labels) => labels.pairs.into_iter().map(|(key, Line(text))| (key, text)).collect(),
                 None => BTreeMap::new(),
             },
             timing: timing?,
         })
-    }
-}
-
-impl EchoTable {
-    fn resolve(self) -> Option<Echo> {
-        Some(Echo { path: self.path.required()?.0, format: self.format.required()? })
     }
 }
 

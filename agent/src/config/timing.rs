@@ -30,7 +30,7 @@ pub struct Timing {
 }
 
 table! {
-    /// Timing for every service and probe that does not set its own.
+    /// When and how persistently something is probed.
     pub(super) struct TimingTable {
         /// The interval between rounds. Excludes cron. Without either: every 10s.
         optional every: Time<100, DAY>,

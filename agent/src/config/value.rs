@@ -88,6 +88,20 @@ pub(super) fn text_schema<T: Text>() -> Schema {
     schema
 }
 
+impl Value for bool {
+    fn read(value: &Toml<'_>, reader: &mut Reader<'_>) -> Option<Self> {
+        let boolean = value.get_ref().as_bool();
+        if boolean.is_none() {
+            reader.wrong_type(value, "true or false");
+        }
+        boolean
+    }
+
+    fn schema() -> Schema {
+        json_schema!({ "type": "boolean" })
+    }
+}
+
 /// A whole number within bounds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Whole<N, const MIN: u32, const MAX: u32>(N);
@@ -205,6 +219,8 @@ pub(super) struct Pairs<K, V> {
 impl<K: Text, V: Value> Value for Pairs<K, V> {
     fn read(value: &Toml<'_>, reader: &mut Reader<'_>) -> Option<Self> {
         let DeValue::Table(table) = value.get_ref() else {
+            // Among headers there may be a token.
+            reader.conceal(value.span());
             reader.wrong_type(value, "a table").hint(format!("for example {{ {} = \"...\" }}", K::EXAMPLE));
             return None;
         };

@@ -26,7 +26,9 @@ pub(super) async fn everybody(plan: &Plan, prober: &Prober) -> Vec<Answer> {
                 let ways =
                     std::iter::once(None).chain(plan.egress.source_addresses.iter().copied().map(Some));
                 let limit = plan.egress.timeout;
-                join_all(ways.map(|from| http::ask(prober, &name, url, *format, from, limit))).await.concat()
+                join_all(ways.map(|from| http::ask(prober, &name, url, format.clone(), from, limit)))
+                    .await
+                    .concat()
             }
             EgressSource::Reference(probe) => reference::ask(prober, &name, plan, probe).await,
         }

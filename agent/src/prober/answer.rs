@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use vipwatch_model::{
-    echo::EchoFormat,
+    echo::{EchoFormat, Reply},
     flow::{Failure, FailureKind, Outcome},
 };
 
@@ -29,12 +29,21 @@ impl Body {
     }
 
     /// What it says about the source address, if it is asked for that.
-    pub(super) fn outcome(&self, echo: Option<EchoFormat>) -> Outcome {
+    pub(super) fn outcome(&self, echo: Option<&EchoFormat>) -> Outcome {
+        self.outcome_with(echo, &|_| None)
+    }
+
+    /// The same for an answer with headers.
+    pub(super) fn outcome_with<'a>(
+        &'a self,
+        echo: Option<&EchoFormat>,
+        header: &'a dyn Fn(&str) -> Option<&'a str>,
+    ) -> Outcome {
         let Some(format) = echo else { return Outcome::Answered };
         if self.cut_off {
             return Outcome::Unreadable(format!("the answer is longer than {CAP} bytes"));
         }
-        match format.read(&self.bytes) {
+        match format.read(&Reply { body: &self.bytes, header }) {
             Ok(report) => Outcome::Echoed(report),
             Err(error) => Outcome::Unreadable(error.to_string()),
         }

@@ -7,10 +7,14 @@
 use std::io;
 
 use rustix::io::Errno;
+use tokio_rustls::rustls;
 use vipwatch_model::flow::{Failure, FailureKind};
 
 /// What an I/O error on a connection means.
 pub(super) fn failure(error: &io::Error) -> Failure {
+    if let Some(error) = error.get_ref().and_then(|cause| cause.downcast_ref::<rustls::Error>()) {
+        return Failure::new(FailureKind::Tls, error.to_string());
+    }
     let Some(errno) = error.raw_os_error().map(Errno::from_raw_os_error) else {
         return Failure::new(by_kind(error.kind()), error.to_string());
     };

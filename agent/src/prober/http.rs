@@ -46,7 +46,8 @@ pub(super) struct Answer {
 
 impl<'a> Ask<'a> {
     /// What an exchange asks for.
-    pub(super) fn of(exchange: &'a HttpExchange, echo: bool, canary: bool) -> Self {
+    pub(super) fn of(exchange: &'a HttpExchange, echo: Option<&EchoFormat>, canary: bool) -> Self {
+        let echo = echo.is_some_and(|format| !matches!(format, EchoFormat::Header(_)));
         Self {
             method: &exchange.method,
             authority: &exchange.authority,
@@ -135,7 +136,7 @@ pub(super) async fn exchange(wire: Wire, ask: &Ask<'_>, progress: &mut Progress)
 
 /// What an answer means to a probe. A client error or redirect proves that the target answers, so it is a failure
 /// only where another status is asked for.
-pub(super) fn outcome(expect: &HttpExpectation, echo: Option<EchoFormat>, answer: &Answer) -> Outcome {
+pub(super) fn outcome(expect: &HttpExpectation, echo: Option<&EchoFormat>, answer: &Answer) -> Outcome {
     if let Some(failure) = unexpected(expect, answer) {
         return Outcome::Failed(failure);
     }
@@ -145,7 +146,8 @@ pub(super) fn outcome(expect: &HttpExpectation, echo: Option<EchoFormat>, answer
             answer.status.as_u16()
         ));
     }
-    answer.body.outcome(echo)
+    let header = |name: &str| answer.headers.get(name).and_then(|value| value.to_str().ok());
+    answer.body.outcome_with(echo, &header)
 }
 
 fn unexpected(expect: &HttpExpectation, answer: &Answer) -> Option<Failure> {

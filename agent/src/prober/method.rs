@@ -8,7 +8,7 @@ use std::{
 
 use hyper::header::{HeaderName, HeaderValue};
 use regex::bytes::{Regex, RegexBuilder};
-use vipwatch_model::echo::EchoFormat;
+use vipwatch_model::{dns::Question, echo::EchoFormat};
 
 use super::trust::{Identity, Roots};
 
@@ -19,6 +19,15 @@ pub enum Method {
     Flows(Box<FlowMethod>),
     /// One poll of a health check node port.
     NodeHealth(HttpPoll),
+    /// One poll of a kube-proxy's own health port.
+    ProxyHealth(HttpPoll),
+    /// Echo requests of ICMP to a node.
+    Ping {
+        /// The node's address.
+        address: IpAddr,
+        /// Where they leave this host.
+        bind: Bind,
+    },
 }
 
 /// A plain GET whose answer is read by a health parser.
@@ -50,7 +59,8 @@ pub struct FlowMethod {
     pub proxy_header: Option<ProxyVersion>,
     /// What is said on each flow.
     pub exchange: Exchange,
-    /// How the answer tells the source address that the far side sees; `None` for reachability only.
+    /// How the answer tells the source address that the far side sees; `None` for reachability only. What DNS has
+    /// instead is [`DnsPurpose::Whoami`].
     pub echo: Option<EchoFormat>,
     /// Whether each round has one more flow (HTTP only) that claims to come from
     /// [`CANARY`](vipwatch_model::observation::CANARY), to find out whether the far side believes such headers.
@@ -93,6 +103,10 @@ pub enum Exchange {
     Tcp(TcpExchange),
     /// A datagram and the one that answers it.
     Udp(UdpExchange),
+    /// A question to a name server and its answer.
+    Dns(DnsExchange),
+    /// A TLS handshake and nothing more: what counts is the certificate.
+    Tls(Tls),
 }
 
 /// An HTTP/1.1 request, and what its answer ought to be.
@@ -145,6 +159,34 @@ pub struct UdpExchange {
     pub retransmit_after: Duration,
     /// What is found in the answer.
     pub expect: Option<Pattern>,
+}
+
+/// A question to a name server and its answer. In a datagram it is sent again as [`UdpExchange::RETRANSMIT_AFTER`] has
+/// it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DnsExchange {
+    /// The question.
+    pub question: Question,
+    /// Whether it is asked on a connection instead of in a datagram.
+    pub tcp: bool,
+    /// What the answer is for.
+    pub purpose: DnsPurpose,
+}
+
+/// What the answer of a name server is for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DnsPurpose {
+    /// It tells the client's address, as CoreDNS' plug-in whoami does.
+    Whoami,
+    /// It is of use to clients.
+    Answer {
+        /// The addresses that it holds, in any order, and no others; none: whatever it holds.
+        addresses: Vec<IpAddr>,
+        /// The shortest time that they may be kept, in seconds.
+        min_ttl: Option<u32>,
+        /// The longest time that they may be kept, in seconds.
+        max_ttl: Option<u32>,
+    },
 }
 
 /// The TLS of a client.

@@ -5,14 +5,14 @@
 //! from the neighbour table or from a router, and is the target's affair.
 
 use std::{
-    net::IpAddr,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
 use futures_util::TryStreamExt as _;
 use rtnetlink::{
-    RouteMessageBuilder,
+    LinkGetRequest, RouteMessageBuilder,
     packet_route::{
         link::{LinkAttribute, LinkFlags},
         route::{RouteAttribute, RouteMessage},
@@ -20,6 +20,8 @@ use rtnetlink::{
 };
 use tokio::{task::JoinSet, time::timeout};
 use vipwatch_model::flow::{Failure, FailureKind};
+
+use super::method::Bind;
 
 /// How long the kernel may take; it answers in microseconds unless something is wrong.
 const PATIENCE: Duration = Duration::from_millis(200);
@@ -38,12 +40,17 @@ struct Netlink {
 
 impl Routes {
     /// The fault of this host that explains a failure of `kind` towards `target`, if there is one.
-    pub(super) async fn failure_of_ours(&self, kind: FailureKind, target: IpAddr) -> Option<Failure> {
+    pub(super) async fn failure_of_ours(
+        &self,
+        kind: FailureKind,
+        target: IpAddr,
+        bind: &Bind,
+    ) -> Option<Failure> {
         if !matches!(kind, FailureKind::Unreachable | FailureKind::Timeout | FailureKind::Reset) {
             return None;
         }
         let netlink = self.netlink()?;
-        let why = match timeout(PATIENCE, netlink.fault_towards(target)).await {
+        let why = match timeout(PATIENCE, netlink.fault_towards(target, bind)).await {
             Ok(Ok(why)) => why?,
             Ok(Err(rtnetlink::Error::NetlinkError(_))) => format!("this host has no route to {target}"),
             _ => {
@@ -83,21 +90,39 @@ impl Netlink {
         Ok(Self { handle, _connection: tasks })
     }
 
-    async fn fault_towards(&self, target: IpAddr) -> Result<Option<String>, rtnetlink::Error> {
-        match self.interface_towards(target).await? {
-            Some(index) => Ok(self.link_fault(index).await),
+    async fn fault_towards(&self, target: IpAddr, bind: &Bind) -> Result<Option<String>, rtnetlink::Error> {
+        let links = self.handle.link().get();
+        // A flow that is bound to an interface leaves by it, whatever the routing table says.
+        if let Some(interface) = &bind.interface {
+            return Ok(link_fault(links.match_name(interface.clone())).await);
+        }
+        let source = bind.addresses.iter().copied().find(|source| source.is_ipv4() == target.is_ipv4());
+        match self.interface_towards(target, source).await? {
+            Some(index) => Ok(link_fault(links.match_index(index)).await),
             None => Ok(None),
         }
     }
 
-    /// The index of the interface that packets to `target` leave by.
-    async fn interface_towards(&self, target: IpAddr) -> Result<Option<u32>, rtnetlink::Error> {
-        let question: RouteMessage = match target {
-            IpAddr::V4(v4) => {
-                RouteMessageBuilder::<std::net::Ipv4Addr>::new().destination_prefix(v4, 32).build()
+    /// The index of the interface that packets to `target` leave by, from `source` if that is given.
+    async fn interface_towards(
+        &self,
+        target: IpAddr,
+        source: Option<IpAddr>,
+    ) -> Result<Option<u32>, rtnetlink::Error> {
+        let question: RouteMessage = match (target, source) {
+            (IpAddr::V4(target), source) => {
+                let question = RouteMessageBuilder::<Ipv4Addr>::new().destination_prefix(target, 32);
+                match source {
+                    Some(IpAddr::V4(source)) => question.source_prefix(source, 32).build(),
+                    _ => question.build(),
+                }
             }
-            IpAddr::V6(v6) => {
-                RouteMessageBuilder::<std::net::Ipv6Addr>::new().destination_prefix(v6, 128).build()
+            (IpAddr::V6(target), source) => {
+                let question = RouteMessageBuilder::<Ipv6Addr>::new().destination_prefix(target, 128);
+                match source {
+                    Some(IpAddr::V6(source)) => question.source_prefix(source, 128).build(),
+                    _ => question.build(),
+                }
             }
         };
         let mut answers = Box::pin(self.handle.route().get(question).execute());
@@ -107,23 +132,23 @@ impl Netlink {
             _ => None,
         }))
     }
+}
 
-    /// Why the interface cannot carry packets now, if it cannot.
-    async fn link_fault(&self, index: u32) -> Option<String> {
-        let mut answers = Box::pin(self.handle.link().get().match_index(index).execute());
-        let link = answers.try_next().await.ok()??;
-        let flags = link.header.flags;
-        let name = link.attributes.iter().find_map(|attribute| match attribute {
-            LinkAttribute::IfName(name) => Some(name.as_str()),
-            _ => None,
-        });
-        let name = name.unwrap_or("towards the target");
-        if !flags.contains(LinkFlags::Up) {
-            Some(format!("this host's interface {name} is down"))
-        } else if !flags.contains(LinkFlags::Running) {
-            Some(format!("this host's interface {name} has no carrier"))
-        } else {
-            None
-        }
+/// Why the interface that is asked for cannot carry packets now, if it cannot.
+async fn link_fault(link: LinkGetRequest) -> Option<String> {
+    let mut answers = Box::pin(link.execute());
+    let link = answers.try_next().await.ok()??;
+    let flags = link.header.flags;
+    let name = link.attributes.iter().find_map(|attribute| match attribute {
+        LinkAttribute::IfName(name) => Some(name.as_str()),
+        _ => None,
+    });
+    let name = name.unwrap_or("towards the target");
+    if !flags.contains(LinkFlags::Up) {
+        Some(format!("this host's interface {name} is down"))
+    } else if !flags.contains(LinkFlags::Running) {
+        Some(format!("this host's interface {name} has no carrier"))
+    } else {
+        None
     }
 }

@@ -35,6 +35,11 @@ pub(super) fn udp(bind: &Bind, remote: IpAddr) -> Result<UdpSocket, Failure> {
     let domain = if remote.is_ipv4() { Domain::IPV4 } else { Domain::IPV6 };
     let socket =
         Socket::new(domain, Type::DGRAM.nonblocking().cloexec(), Some(Protocol::UDP)).map_err(failure)?;
+    bound(socket, bind, remote)
+}
+
+/// A socket for datagrams, bound as a flow to `remote` ought to be. It must not block.
+pub(super) fn bound(socket: Socket, bind: &Bind, remote: IpAddr) -> Result<UdpSocket, Failure> {
     if let Some(interface) = &bind.interface {
         let bound = socket.bind_device(Some(interface.as_bytes()));
         bound.map_err(|error| no_interface(interface, &error))?;
@@ -43,7 +48,7 @@ pub(super) fn udp(bind: &Bind, remote: IpAddr) -> Result<UdpSocket, Failure> {
         let bound = socket.bind(&SocketAddr::new(source, 0).into());
         bound.map_err(|error| no_source(source, &error))?;
     }
-    UdpSocket::from_std(socket.into()).map_err(failure)
+    UdpSocket::from_std(socket.into()).map_err(|error| blame::failure(&error))
 }
 
 /// The source address to bind for a flow to `remote`, if one was asked for.

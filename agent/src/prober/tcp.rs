@@ -7,7 +7,7 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 use vipwatch_model::{
-    echo::EchoFormat,
+    echo::{EchoFormat, Reply},
     flow::{Failure, FailureKind, Outcome},
 };
 
@@ -29,7 +29,7 @@ const PIECES: usize = 1024;
 pub(super) async fn exchange(
     mut wire: Wire,
     exchange: &TcpExchange,
-    echo: Option<EchoFormat>,
+    echo: Option<&EchoFormat>,
     deadline: Instant,
     progress: &mut Progress,
 ) -> Result<Outcome, Failure> {
@@ -43,7 +43,7 @@ pub(super) async fn exchange(
     }
     let is_whole = |read: &[u8]| {
         expect.is_none_or(|pattern| pattern.is_found_in(read))
-            && echo.is_none_or(|format| read.ends_with(b"\n") && format.read(read).is_ok())
+            && echo.is_none_or(|format| read.ends_with(b"\n") && format.read(&Reply::of(read)).is_ok())
     };
     let (body, in_time) = read(wire, is_whole, deadline, progress).await?;
     Ok(match body.unexpected(expect) {

@@ -3,10 +3,16 @@
 use std::{
     io,
     sync::{Arc, OnceLock},
+    time::Duration,
 };
 
 use rustls_platform_verifier::Verifier;
-use tokio::{net::TcpStream, sync::OnceCell};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+    sync::OnceCell,
+    time::timeout,
+};
 use tokio_rustls::{
     TlsConnector,
     client::TlsStream,
@@ -18,16 +24,21 @@ use tokio_rustls::{
     },
 };
 use vipwatch_model::{
-    flow::{Failure, FailureKind},
+    flow::{Failure, FailureKind, Outcome},
     observation::Certificate,
 };
 
 use super::{
     blame,
+    connection::Wire,
+    flow::Progress,
     method::Tls,
     trust::{self, Roots},
     verifier::Recorder,
 };
+
+/// How much longer than the handshake a server may take to say goodbye.
+const GOODBYE: Duration = Duration::from_millis(50);
 
 /// Makes handshakes. Holds what can be shared between flows without tying them together (session resumption is
 /// off): a client configuration of which each flow takes a copy, and the system's authorities.
@@ -101,15 +112,34 @@ impl Handshakes {
     }
 }
 
+/// Ends a connection after its handshake, as politely as TLS has it.
+///
+/// In TLS 1.3 the server judges the client's certificate only after the client is done, so a refusal comes now: before
+/// the connection's end, which is waited for as long as the handshake took, and a little.
+pub(super) async fn part(mut wire: Wire, progress: &Progress) -> Result<Outcome, Failure> {
+    let took = Duration::from_micros(progress.phases.tls_us.unwrap_or_default().into());
+    let goodbye = async {
+        wire.shutdown().await?;
+        wire.read(&mut [0; 64]).await
+    };
+    match timeout(took + GOODBYE, goodbye).await {
+        Ok(Err(error)) => match blame::failure(&error) {
+            refused if refused.kind == FailureKind::Tls => Err(refused),
+            // However it ends: the handshake was made.
+            _ => Ok(Outcome::Answered),
+        },
+        _ => Ok(Outcome::Answered),
+    }
+}
+
 /// What a failed handshake means; what is wrong with the certificate, if that is the reason.
 fn failure(error: &io::Error, shown: Option<&Certificate>) -> Failure {
     let tls = error.get_ref().and_then(|cause| cause.downcast_ref::<Error>());
     match (tls, shown.and_then(|shown| shown.refused.as_deref())) {
         (Some(Error::InvalidCertificate(_)), Some(why)) => Failure::new(FailureKind::Tls, why),
-        (Some(error), _) => Failure::new(FailureKind::Tls, error.to_string()),
         (None, _) if error.kind() == io::ErrorKind::UnexpectedEof => {
             Failure::new(FailureKind::Tls, "the server closed the connection in the middle of the handshake")
         }
-        (None, _) => blame::failure(error),
+        _ => blame::failure(error),
     }
 }

@@ -24,7 +24,7 @@ use super::{
 pub(super) async fn exchange(
     bind: &Bind,
     exchange: &UdpExchange,
-    echo: Option<EchoFormat>,
+    echo: Option<&EchoFormat>,
     progress: &mut Progress,
 ) -> Result<Outcome, Failure> {
     let answer = ask(bind, &exchange.send, exchange.retransmit_after, progress, |_| true).await?;

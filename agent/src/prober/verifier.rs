@@ -3,6 +3,7 @@
 
 use std::{
     fmt,
+    net::IpAddr,
     sync::{Arc, OnceLock},
 };
 
@@ -18,6 +19,8 @@ use x509_parser::prelude::{FromDer as _, GeneralName, X509Certificate, X509Name}
 
 /// The most of a name out of a certificate that is kept, in characters.
 const NAME_CAP: usize = 200;
+/// The most names of a certificate that are told.
+const NAMES_SHOWN: usize = 5;
 
 /// Records one handshake.
 pub(super) struct Recorder {
@@ -58,9 +61,10 @@ impl ServerCertVerifier for Recorder {
             }
             Err(why) => Err(Error::General(why.clone())),
         };
-        if let Some(mut certificate) = read(end_entity) {
+        if let Some((mut certificate, names)) = read(end_entity) {
             certificate.chain = u8::try_from(intermediates.len() + 1).unwrap_or(u8::MAX);
-            certificate.refused = verdict.as_ref().err().map(|error| words(error, &certificate, server_name));
+            certificate.refused =
+                verdict.as_ref().err().map(|error| words(error, &certificate, &names, server_name));
             let _ = self.shown.set(certificate);
         }
         if self.insecure { Ok(ServerCertVerified::assertion()) } else { verdict }
@@ -95,33 +99,40 @@ impl fmt::Debug for Recorder {
     }
 }
 
-/// What the end-entity certificate says of itself; `None` when it cannot be parsed.
-fn read(certificate: &CertificateDer<'_>) -> Option<Certificate> {
+/// What the end-entity certificate says of itself, and the names that it is made out to, a few at most; `None` when it
+/// cannot be parsed.
+fn read(certificate: &CertificateDer<'_>) -> Option<(Certificate, Vec<String>)> {
     let (_, certificate) = X509Certificate::from_der(certificate).ok()?;
+    let names = alternative_names(&certificate);
     let validity = certificate.validity();
     let common_name = |name: &X509Name<'_>| name.iter_common_name().next()?.as_str().ok().map(plain);
-    let subject = common_name(certificate.subject()).or_else(|| first_alternative_name(&certificate));
-    Some(Certificate {
-        subject: subject.unwrap_or_else(|| plain(&certificate.subject().to_string())),
-        issuer: common_name(certificate.issuer()).unwrap_or_else(|| plain(&certificate.issuer().to_string())),
+    let whole_name = |name: &X509Name<'_>| plain(&name.to_string());
+    let (subject, issuer) = (certificate.subject(), certificate.issuer());
+    let read = Certificate {
+        subject: common_name(subject)
+            .or_else(|| names.first().cloned())
+            .unwrap_or_else(|| whole_name(subject)),
+        issuer: common_name(issuer).unwrap_or_else(|| whole_name(issuer)),
         not_before: time(validity.not_before.timestamp())?,
         not_after: time(validity.not_after.timestamp())?,
         chain: 1,
         refused: None,
-    })
+    };
+    Some((read, names))
 }
 
-fn first_alternative_name(certificate: &X509Certificate<'_>) -> Option<String> {
-    let names = certificate.subject_alternative_name().ok()??;
-    names.value.general_names.iter().find_map(|name| match name {
+fn alternative_names(certificate: &X509Certificate<'_>) -> Vec<String> {
+    let Ok(Some(names)) = certificate.subject_alternative_name() else { return Vec::new() };
+    let readable = names.value.general_names.iter().filter_map(|name| match name {
         GeneralName::DNSName(name) => Some(plain(name)),
         GeneralName::IPAddress(octets) => {
-            let v4 = <[u8; 4]>::try_from(*octets).map(std::net::IpAddr::from);
-            let v6 = || <[u8; 16]>::try_from(*octets).map(std::net::IpAddr::from);
+            let v4 = <[u8; 4]>::try_from(*octets).map(IpAddr::from);
+            let v6 = || <[u8; 16]>::try_from(*octets).map(IpAddr::from);
             v4.or_else(|_| v6()).ok().map(|address| address.to_string())
         }
         _ => None,
-    })
+    });
+    readable.take(NAMES_SHOWN).collect()
 }
 
 /// A name fit to be shown: whoever made the certificate chose it.
@@ -134,7 +145,7 @@ fn time(unix: i64) -> Option<DateTime<Utc>> {
 }
 
 /// Why a certificate was refused, for people.
-fn words(error: &Error, certificate: &Certificate, asked: &ServerName<'_>) -> String {
+fn words(error: &Error, certificate: &Certificate, names: &[String], asked: &ServerName<'_>) -> String {
     let Error::InvalidCertificate(error) = error else { return error.to_string() };
     match error {
         CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
@@ -148,14 +159,18 @@ fn words(error: &Error, certificate: &Certificate, asked: &ServerName<'_>) -> St
             )
         }
         CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
-            format!("the certificate is made out to {}, not to {}", certificate.subject, asked.to_str())
+            let names = match names {
+                [] => "no name at all".to_owned(),
+                names => names.join(", "),
+            };
+            format!("the certificate is made out to {names}, not to {}", asked.to_str())
         }
         CertificateError::UnknownIssuer if certificate.subject == certificate.issuer => {
             format!("the certificate of {} is self-signed", certificate.subject)
         }
         CertificateError::UnknownIssuer => {
             format!(
-                "the certificate of {} was issued by {}, whom nobody here trusts",
+                "the certificate of {} was issued by {}, which is not trusted here",
                 certificate.subject, certificate.issuer
             )
         }

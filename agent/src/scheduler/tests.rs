@@ -84,6 +84,7 @@ fn plan(probes: Vec<Arc<Planned>>) -> Arc<Plan> {
         probes,
         services: Vec::new(),
         endpoints: Vec::new(),
+        hosts: Vec::new(),
         egress: crate::config::Egress::default(),
         book: AddressBook::default(),
         receivers: Vec::new(),

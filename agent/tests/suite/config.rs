@@ -8,12 +8,15 @@ use std::{
 };
 
 use proptest::prelude::*;
+use rcgen::{CertificateParams, KeyPair};
 use serde_json::Value;
+use tempfile::TempDir;
 use vipwatch::{
-    config::{self, Config, Faults, LoadError},
+    config::{self, Config, Errand, Faults, Flows, LoadError, Speech},
+    prober::Roots,
     schedule::Schedule,
 };
-use vipwatch_model::probe::Expectation;
+use vipwatch_model::{echo::EchoFormat, probe::Expectation};
 
 /// The smallest configuration there is.
 const MINIMAL: &str = "[agent]\nvantage = \"test\"\n";
@@ -26,12 +29,42 @@ fn env(name: &str) -> Option<String> {
     match name {
         "HOST" => Some("alerts.example.net".into()),
         "PATH_WITH_TOKEN" => Some("not a url, but a token".into()),
+        "PROBE_PASSWORD" | "PROBE_TOKEN" => Some("hidden".into()),
         _ => None,
     }
 }
 
 fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/config").join(name)
+}
+
+/// A directory with the files that configurations name: sound ones, and some that cannot be used.
+fn files() -> TempDir {
+    let directory = tempfile::tempdir().unwrap();
+    let write = |name: &str, content: &str| fs::write(directory.path().join(name), content).unwrap();
+    let (key, other) = (KeyPair::generate().unwrap(), KeyPair::generate().unwrap());
+    let certificate = CertificateParams::new(["vipwatch.example.net".to_owned()]).unwrap();
+    let certificate = certificate.self_signed(&key).unwrap();
+    write("ca.pem", &certificate.pem());
+    write("client.pem", &certificate.pem());
+    write("client.key", &key.serialize_pem());
+    write("other.key", &other.serialize_pem());
+    write("password", "hidden\n");
+    write("token", "hidden");
+    write("shop.password", "hidden\n");
+    write("other-api.token", "hidden\n");
+    write("phrase", "hidden hidden\n");
+    write("empty", "\n");
+    write("broken.pem", "-----BEGIN CERTIFICATE-----\nhidden\n");
+    write("strange.pem", "-----BEGIN CERTIFICATE-----\naGlkZGVu\n-----END CERTIFICATE-----\n");
+    write("large", &"hidden".repeat(1 << 20));
+    fs::create_dir(directory.path().join("directory")).unwrap();
+    directory
+}
+
+/// Checks `source` as a file in a directory that has all the others.
+fn parse_among(files: &TempDir, source: &str) -> Result<Config, Faults> {
+    config::parse(source, &files.path().join("probes.toml"), &env)
 }
 
 /// The files that break a rule.
@@ -51,12 +84,17 @@ fn repository() -> PathBuf {
 /// Every file `invalid-*.toml` breaks one rule, in every way that has a message of its own.
 #[test]
 fn every_rule_has_its_message() {
+    let files = files();
     for file in invalid() {
         let stem = file.file_stem().unwrap().to_str().unwrap();
         let source = fs::read_to_string(&file).unwrap();
-        let origin = file.file_name().map(PathBuf::from).unwrap();
+        let origin = files.path().join(file.file_name().unwrap());
         let faults = config::parse(&source, &origin, &env).expect_err(stem);
-        insta::assert_snapshot!(stem, faults.render(false));
+        let told = faults.render(false).replace(&format!("{}/", files.path().display()), "");
+        insta::assert_snapshot!(stem, told);
+        // Every secret in these files, and in those that they name, is this word.
+        let json = serde_json::to_string(&faults).unwrap();
+        assert!(!told.contains("hidden") && !json.contains("hidden"), "{told}");
     }
 }
 
@@ -150,17 +188,132 @@ fn timing_comes_from_the_nearest_level() {
     assert_eq!((own.timing.alert_after, own.timing.resolve_after), (5, 2));
 }
 
+/// The flows of the only probe in a configuration that has `keys` for it.
+fn flows_of(files: &TempDir, keys: &str) -> Flows {
+    let source = format!("{MINIMAL}[[probe]]\nname = \"x\"\n{keys}\n");
+    let config = parse_among(files, &source).unwrap_or_else(|faults| panic!("{}", faults.render(false)));
+    match config.probes.into_iter().next().unwrap().errand {
+        Errand::Flows { flows, .. } => *flows,
+        errand @ Errand::Ping { .. } => panic!("{errand:?}"),
+    }
+}
+
 #[test]
-fn an_echo_implies_that_the_source_is_preserved() {
-    for (keys, expected) in [
-        ("", Expectation::Answer),
-        ("echo = {}", Expectation::Preserved),
-        ("echo = {}\nexpect_source = \"preserved\"", Expectation::Preserved),
-        ("echo = {}\nexpect_source = \"any\"", Expectation::Any),
+fn what_is_expected_follows_from_echo_and_policy() {
+    let nets = |nets: &[&str]| Expectation::Within(nets.iter().map(|net| net.parse().unwrap()).collect());
+    for (policy, keys, expected) in [
+        ("Local", "", Expectation::Answer),
+        ("Cluster", "", Expectation::Answer),
+        ("Local", "echo = {}", Expectation::Preserved),
+        ("Cluster", "echo = {}", Expectation::Any),
+        ("Cluster", "echo = {}\nexpect_source = \"preserved\"", Expectation::Preserved),
+        ("Local", "echo = {}\nexpect_source = \"any\"", Expectation::Any),
+        ("Local", "echo = {}\nexpect_source = \"header\"", Expectation::InHeader),
+        (
+            "Cluster",
+            "echo = {}\nexpect_source = [\"198.51.100.7\", \"2001:db8:7::/64\"]",
+            nets(&["198.51.100.7/32", "2001:db8:7::/64"]),
+        ),
     ] {
+        let service = "[[service]]\nname = \"default/x\"\nvips = [\"192.0.2.201\"]\nport = 80";
+        let source = format!("{MINIMAL}{service}\nexternal_traffic_policy = {policy:?}\n{keys}\n");
+        assert_eq!(parse(&source).unwrap().services[0].flows.expectation, expected, "{policy} {keys}");
         let probe = "[[probe]]\nname = \"x\"\nkind = \"http\"\nurl = \"http://192.0.2.30/\"";
         let config = parse(&format!("{MINIMAL}{probe}\n{keys}\n")).unwrap();
-        assert_eq!(config.probes[0].expectation, expected, "{keys}");
+        let Errand::Flows { flows, .. } = &config.probes[0].errand else { panic!("{keys}") };
+        // A probe has no policy: an echo alone means that the address survives.
+        let expected = if keys == "echo = {}" { Expectation::Preserved } else { expected };
+        assert_eq!(flows.expectation, expected, "{keys}");
+    }
+}
+
+#[test]
+fn credentials_come_from_the_file_the_environment_or_a_file_of_their_own() {
+    let files = files();
+    for (keys, header) in [
+        ("username = \"vipwatch\"\npassword = \"${PROBE_PASSWORD}\"", "Basic dmlwd2F0Y2g6aGlkZGVu"),
+        ("username = \"vipwatch\"\npassword_file = \"password\"", "Basic dmlwd2F0Y2g6aGlkZGVu"),
+        ("bearer_token = \"${PROBE_TOKEN}\"", "Bearer hidden"),
+        ("bearer_token_file = \"token\"", "Bearer hidden"),
+        ("headers = { Authorization = \"Negotiate hidden\" }", "Negotiate hidden"),
+    ] {
+        let flows = flows_of(&files, &format!("kind = \"http\"\nurl = \"http://192.0.2.30/\"\n{keys}"));
+        let Speech::Http { request, .. } = &flows.speech else { panic!("{flows:?}") };
+        let [(name, value)] = request.headers.as_slice() else { panic!("{keys}") };
+        assert_eq!((name.as_str(), value.to_str().unwrap()), ("authorization", header), "{keys}");
+        assert!(value.is_sensitive() && !format!("{flows:?}").contains("hidden"), "{keys}");
+    }
+}
+
+#[test]
+fn certificates_are_read_and_a_new_content_is_a_change() {
+    let files = files();
+    let keys = "kind = \"tls\"\naddress = \"192.0.2.30:443\"\n\
+        tls = { ca_file = \"ca.pem\", cert_file = \"client.pem\", key_file = \"client.key\" }";
+    let before = flows_of(&files, keys);
+    let Speech::Tcp { tls: Some(tls), .. } = &before.speech else { panic!("{before:?}") };
+    assert!(matches!(tls.roots, Roots::Own(_)) && tls.identity.is_some() && !tls.insecure);
+    assert_eq!(flows_of(&files, keys), before);
+    let other = CertificateParams::new(["other.example.net".to_owned()]).unwrap();
+    let other = other.self_signed(&KeyPair::generate().unwrap()).unwrap();
+    fs::write(files.path().join("ca.pem"), other.pem()).unwrap();
+    assert_ne!(flows_of(&files, keys), before);
+}
+
+#[test]
+fn statuses_are_ranges() {
+    let keys = "kind = \"http\"\nurl = \"http://192.0.2.30/\"\nexpect_status = [204, \"3xx\", \"400-404\"]";
+    let flows = flows_of(&files(), keys);
+    let Speech::Http { request, .. } = flows.speech else { panic!("{flows:?}") };
+    assert_eq!(request.expect_status, [(204, 204), (300, 399), (400, 404)]);
+}
+
+#[test]
+fn the_way_out_comes_from_the_nearest_level() {
+    let config = parse(
+        r#"
+        agent.vantage = "test"
+        [defaults]
+        source_addresses = ["192.0.2.9"]
+        name_servers = ["192.0.2.53", "[2001:db8::53]:5353"]
+        [cluster]
+        ping_nodes = true
+        node = [{ name = "node-1", addresses = ["192.0.2.11"] }]
+        [[probe]]
+        name = "plain"
+        kind = "tcp"
+        address = "echo.example.net:7"
+        [[probe]]
+        name = "own"
+        kind = "icmp"
+        address = "2001:db8::1"
+        source_addresses = ["2001:db8::9"]
+        source_interface = "eth1"
+        "#,
+    )
+    .unwrap();
+    let ours = vec!["192.0.2.9".parse().unwrap()];
+    assert_eq!(config.cluster.departure.bind.addresses, ours);
+    let Errand::Flows { flows, .. } = &config.probes[0].errand else { panic!("{config:?}") };
+    assert_eq!((&flows.departure.bind.addresses, &flows.departure.bind.interface), (&ours, &None));
+    let servers = ["192.0.2.53:53", "[2001:db8::53]:5353"].map(|server| server.parse().unwrap());
+    assert_eq!(flows.departure.name_servers, servers);
+    let Errand::Ping { bind, .. } = &config.probes[1].errand else { panic!("{config:?}") };
+    assert_eq!(bind.addresses, ["2001:db8::9".parse::<std::net::IpAddr>().unwrap()]);
+    assert_eq!(bind.interface.as_deref(), Some("eth1"));
+}
+
+#[test]
+fn a_probe_is_shown_by_a_url_without_its_secrets() {
+    for (keys, shown) in [
+        ("kind = \"http\"\nurl = \"https://192.0.2.30/x?token=hidden#y\"", "https://192.0.2.30/x"),
+        ("kind = \"tcp\"\naddress = \"echo.example.net:7\"", "tcp://echo.example.net:7"),
+        ("kind = \"tls\"\naddress = \"[2001:db8::30]:443\"", "tls://[2001:db8::30]:443"),
+        ("kind = \"udp\"\naddress = \"192.0.2.30:7\"\nsend = \"x\"", "udp://192.0.2.30:7"),
+        ("kind = \"icmp\"\naddress = \"2001:db8::1\"", "icmp://[2001:db8::1]"),
+    ] {
+        let config = parse(&format!("{MINIMAL}[[probe]]\nname = \"x\"\n{keys}\n")).unwrap();
+        assert_eq!(config.probes[0].url, shown);
     }
 }
 
@@ -239,6 +392,21 @@ fn secrets_are_never_shown() {
         let source = format!("{MINIMAL}[[receiver]]\nname = \"a\"\nkind = \"webhook\"\n{line}\n");
         let text = parse(&source).unwrap_err().render(false);
         assert!(!text.contains("s3cr3t"), "{text}");
+    }
+    for (key, value) in [
+        ("password", "\"s3cr3t\"\nusername = 7"),
+        ("password", "[\"s3cr3t\"]"),
+        ("passwort", "\"s3cr3t\""),
+        ("bearer_token", "\"s3cr3t s3cr3t\""),
+        ("bearer_token", "{ token = \"s3cr3t\" }"),
+        ("headers", "\"Authorization: s3cr3t\""),
+        ("headers", "[\"Authorization: s3cr3t\"]"),
+        ("headers", "{ X-Real-IP = \"s3cr3t\" }"),
+        ("password_file", "\"${PATH_WITH_TOKEN}\""),
+    ] {
+        let probe = "[[probe]]\nname = \"a\"\nkind = \"http\"\nurl = \"http://192.0.2.30/\"";
+        let text = parse(&format!("{MINIMAL}{probe}\n{key} = {value}\n")).unwrap_err().render(false);
+        assert!(!text.contains("s3cr3t") && !text.contains("but a token"), "{text}");
     }
     let sound = format!(
         "{MINIMAL}[[receiver]]\nname = \"a\"\nkind = \"webhook\"\nurl = \"https://example.net/s3cr3t\"\n"
@@ -355,7 +523,7 @@ fn the_sample_shows_every_key() {
         .replace("every = \"2s\"\n", "")
         .replace("url = \"http://127.10.0.40:9099/hook\"\n", "")
         .replace("${HOOK_TOKEN}", "token");
-    if let Err(faults) = parse(&complete) {
+    if let Err(faults) = parse_among(&files(), &complete) {
         panic!("{}", faults.render(false));
     }
     assert_fits_the_schema(&complete);
@@ -367,6 +535,22 @@ fn the_sample_shows_every_key() {
     assert!(unknown.is_empty(), "probes.toml does not show {unknown:?}");
 }
 
+/// Every way to write an echo format is taken by the parser and by the schema.
+#[test]
+fn every_echo_format_can_be_written() {
+    let files = files();
+    let probe = "kind = \"http\"\nurl = \"http://192.0.2.30/\"\necho = ";
+    let places = ["json:/client/ip", r"regex:client=(\S+)", "header:x-client-ip"];
+    for format in EchoFormat::words().chain(places) {
+        let echo = flows_of(&files, &format!("{probe}{{ format = '{format}' }}")).echo.unwrap();
+        assert_eq!(echo.format.to_string(), format);
+        assert_fits_the_schema(&format!(
+            "{MINIMAL}[[probe]]\nname = \"x\"\n{probe}{{ format = '{format}' }}\n"
+        ));
+    }
+    assert_eq!(flows_of(&files, &format!("{probe}{{}}")).echo.unwrap().format, EchoFormat::Auto);
+}
+
 /// The schema knows no key that the parser does not take.
 #[test]
 fn the_parser_takes_every_key_of_the_schema() {
@@ -374,8 +558,9 @@ fn the_parser_takes_every_key_of_the_schema() {
     let by_cron = by_interval.replace("every = ", "cron = \"0 * * * *\"\ntime_zone = ");
     let by_cron = by_cron.replace("= \"20s\"", "= \"Europe/Berlin\"");
     let mut keys = BTreeSet::new();
+    let files = files();
     for source in [by_interval, by_cron] {
-        if let Err(faults) = parse(&source) {
+        if let Err(faults) = parse_among(&files, &source) {
             panic!("{}", faults.render(false));
         }
         assert_fits_the_schema(&source);
@@ -408,12 +593,15 @@ fn the_schema_knows_every_key_that_the_parser_takes() {
     let stray = "qqqqqqqqqqqq = 1";
     let strayed: String = source
         .lines()
-        .map(|line| line.replace("echo = {", &format!("echo = {{ {stray},")))
-        .map(|line| line.replace("{ url =", &format!("{{ {stray}, url =")))
-        .map(|line| line.replace("{ server =", &format!("{{ {stray}, server =")))
+        .map(|line| {
+            let tables = ["echo = {", "tls = {", "{ url =", "{ server ="];
+            tables
+                .iter()
+                .fold(line.to_owned(), |line, table| line.replace(table, &format!("{table} {stray},")))
+        })
         .map(|line| if line.starts_with('[') { format!("{line}\n{stray}\n") } else { line + "\n" })
         .collect();
-    let faults = parse(&format!("{stray}\n{strayed}")).unwrap_err();
+    let faults = parse_among(&files(), &format!("{stray}\n{strayed}")).unwrap_err();
     let named: BTreeSet<String> = faults
         .iter()
         .map(|fault| {

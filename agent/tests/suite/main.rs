@@ -2,6 +2,7 @@
 
 mod agent;
 mod architecture;
+mod authority;
 #[cfg(feature = "namespace-tests")]
 mod behind_nat;
 #[cfg(feature = "browser-tests")]
@@ -10,8 +11,10 @@ mod cli;
 mod cluster;
 mod config;
 mod crash;
+mod echo;
 mod egress;
 mod lifecycle;
+mod manifests;
 #[cfg(feature = "namespace-tests")]
 mod matrix;
 #[cfg(feature = "namespace-tests")]
@@ -20,6 +23,7 @@ mod outbox;
 mod outsider;
 #[cfg(feature = "namespace-tests")]
 mod paths;
+mod plan;
 mod prober;
 mod store;
 mod tls;

@@ -1,10 +1,16 @@
 //! The prober against servers that behave as servers on the network do.
 
 mod bind;
+mod dns;
+mod health;
 mod http;
+mod name_server;
+mod names;
+mod ping;
 mod proxy_header;
 mod server;
 mod tcp;
+mod tls;
 mod udp;
 
 use std::{net::SocketAddr, time::Duration};

@@ -1,38 +1,23 @@
 //! HTTPS probes: the certificate is checked against the name in `host`, not against the VIP.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::net::SocketAddr;
 
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use serde_json::Value;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpListener,
     runtime::Runtime,
 };
-use tokio_rustls::{
-    TlsAcceptor,
-    rustls::{ServerConfig, pki_types::PrivateKeyDer},
-};
 
-use crate::agent::{Home, vipwatch};
+use crate::{
+    agent::{Home, vipwatch},
+    authority::{Authority, named},
+};
 
 /// An HTTPS echo for `name` and the authority that vouches for it, as PEM.
 fn serve(runtime: &Runtime, name: &str) -> (SocketAddr, String) {
-    let mut authority = CertificateParams::new([]).unwrap();
-    authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    let authority_key = KeyPair::generate().unwrap();
-    let authority_pem = authority.self_signed(&authority_key).unwrap().pem();
-    let key = KeyPair::generate().unwrap();
-    let leaf = CertificateParams::new([name.to_owned()]).unwrap();
-    let leaf = leaf.signed_by(&key, &Issuer::new(authority, authority_key)).unwrap();
-    let provider = Arc::new(tokio_rustls::rustls::crypto::ring::default_provider());
-    let config = ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_no_client_auth()
-        .with_single_cert(vec![leaf.der().clone()], PrivateKeyDer::Pkcs8(key.serialize_der().into()))
-        .unwrap();
-    let acceptor = TlsAcceptor::from(Arc::new(config));
+    let authority = Authority::new("Test CA");
+    let acceptor = authority.issue(&named(name, &[name])).acceptor(None, false);
     let listener = runtime.block_on(TcpListener::bind("127.0.0.77:0")).unwrap();
     let address = listener.local_addr().unwrap();
     runtime.spawn(async move {
@@ -49,7 +34,7 @@ fn serve(runtime: &Runtime, name: &str) -> (SocketAddr, String) {
             let _ = stream.shutdown().await;
         }
     });
-    (address, authority_pem)
+    (address, authority.pem)
 }
 
 fn probe(address: SocketAddr, host: &str, authority: &str) -> (Option<i32>, Value) {

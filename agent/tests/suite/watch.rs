@@ -5,7 +5,8 @@ use std::{collections::BTreeMap, net::SocketAddr, sync::Arc, time::Duration};
 use chrono::TimeDelta;
 use vipwatch::{
     clock::Clock,
-    config, oneshot,
+    config::Egress,
+    egress, oneshot,
     plan::{Plan, Planned, PlannedService},
     prober::{Exchange, FlowMethod, Host, HttpExchange, HttpPoll, Method, Prober, UdpExchange},
     schedule::Schedule,
@@ -48,7 +49,8 @@ impl Watch {
                 probes: Vec::new(),
                 services: Vec::new(),
                 endpoints: Vec::new(),
-                egress: config::Egress::default(),
+                hosts: Vec::new(),
+                egress: Egress::default(),
                 book: AddressBook {
                     nodes: cluster.nodes().iter().map(node).collect(),
                     pod_cidrs: Vec::new(),
@@ -99,8 +101,9 @@ impl Watch {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
             let chosen: Vec<&Planned> = self.probes.iter().collect();
             runtime.block_on(async {
-                oneshot::rounds(&Arc::new(self.plan.clone()), &chosen, &Prober::new(1_024), &Clock::system())
-                    .await
+                let (prober, clock) = (Prober::new(1_024), Clock::system());
+                let known = egress::learn_once(Arc::new(self.plan.clone()), &prober, &clock).await;
+                oneshot::rounds(&self.plan, &known, &chosen, &prober, &clock).await
             })
         };
         let finished = lab.within(CLIENT, watched).unwrap();

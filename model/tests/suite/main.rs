@@ -1,4 +1,9 @@
-//! The integration tests of `vipwatch-model`: scenarios that read as a specification.
+//! The integration tests of `vipwatch-model`: scenarios that read as a specification, and the documents that tell of it.
 
+mod dns;
+mod docs;
+mod echo;
+mod echo_page;
+mod echo_properties;
 mod scenarios;
 mod webhook_document;

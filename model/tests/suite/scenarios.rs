@@ -274,8 +274,8 @@ impl Stage {
             at: DateTime::UNIX_EPOCH,
         });
         let learnt: Vec<Learnt> = learnt.collect();
-        let unknown = scenario.unknown_egress.iter().cloned();
-        let unknown: Vec<_> = unknown.map(|why| Unknown { family: None, why }).collect();
+        let unknown = scenario.unknown_egress.iter();
+        let unknown: Vec<_> = unknown.map(|why| Unknown { family: None, why: why.clone() }).collect();
         let socket = fixed.is_empty() && learnt.is_empty() && unknown.is_empty();
         Self {
             egress: Egress { socket, fixed, learnt, unknown, ..Egress::default() },

@@ -47,10 +47,37 @@ beforeEach(async () => {
   await page.locator(".connection.live").waitFor();
 });
 
-const headline = (text) => page.locator("h1", { hasText: text }).waitFor();
+const headline = (name) => page.getByRole("heading", { level: 1, name, exact: true }).waitFor();
 
 async function shoot(name) {
   if (shots) await page.screenshot({ path: join(shots, `${name}.png`), fullPage: true });
+}
+
+async function open(target) {
+  await page.getByRole("button", { name: `Details of ${target}` }).click();
+}
+
+async function openAll() {
+  for (const more of await page.locator(".service .more").all()) await more.click();
+}
+
+/** By how many pixels the page is wider than its window. */
+function overflow() {
+  return page.evaluate(
+    () => document.documentElement.scrollWidth - document.documentElement.clientWidth,
+  );
+}
+
+/** What reaches beyond its probe, where the panel may hide it. */
+function cutOff() {
+  return page.locator(".probe").evaluateAll((probes) =>
+    probes.flatMap((probe) => {
+      const { right } = probe.getBoundingClientRect();
+      return [...probe.querySelectorAll("*:not(.unseen)")]
+        .filter((part) => part.getBoundingClientRect().right > right + 0.5)
+        .map((part) => `${part.className}: ${part.textContent}`);
+    }),
+  );
 }
 
 async function audit() {
@@ -84,10 +111,7 @@ describe("any agent's page", () => {
   for (const width of [360, 390, 768, 1160, 1920]) {
     it(`never scrolls sideways at ${width} px`, async () => {
       await page.setViewportSize({ width, height: 844 });
-      const overflow = await page.evaluate(
-        () => document.documentElement.scrollWidth - document.documentElement.clientWidth,
-      );
-      assert.equal(overflow, 0);
+      assert.equal(await overflow(), 0);
       if (width === 390) await shoot("phone");
     });
   }
@@ -122,14 +146,17 @@ describe("any agent's page", () => {
 
 describe("the fixture's page", { skip: Boolean(agent) }, () => {
   it("says what is wrong, worst first, in words", async () => {
-    await headline("1 service is down, 1 loses client addresses, 1 more problem");
-    assert.equal(await page.title(), "● 2 alerts · vipwatch");
+    await headline("1 service is down, 2 lose client addresses, 3 more problems");
+    assert.equal(await page.title(), "● 4 alerts · vipwatch");
     const standings = await page.locator(".service .standing .state-word").allInnerTexts();
-    assert.deepEqual(standings, ["Down", "Translated", "Up", "Up", "Up", "Degraded", "Up"]);
+    assert.deepEqual(standings, [
+      ...["Down", "Translated", "Translated", "Up", "Up", "Up", "Up"],
+      ...["Degraded", "Unknown", "Up"],
+    ]);
     const traefik = page.getByRole("article", { name: "ingress/traefik", exact: true });
     const source = (await traefik.locator(".source").innerText()).replace(/\s+/g, " ");
-    assert.match(source, /198\.51\.100\.7 → seen 10\.244\.1\.1 bridge of node-1/);
-    await page.getByText("2nd of 3 rounds: translated").waitFor();
+    assert.match(source, /198\.51\.100\.7 → seen 10\.244\.1\.1 pod bridge of node-1/);
+    await page.getByText("2nd of 3 rounds: translated").first().waitFor();
     await page.getByText("The store fails.").waitFor();
     await page.getByText("retrying after 5 attempts").waitFor();
   });
@@ -153,24 +180,76 @@ describe("the fixture's page", { skip: Boolean(agent) }, () => {
     const more = page.getByRole("button", { name: "Details of 192.0.2.201:80" });
     await more.focus();
     await page.keyboard.press("Enter");
-    await page.getByText("echo-7d9f4-x2kqp on node-1").waitFor();
+    await page.getByText("The source port changed on 3 of 4 connections").waitFor();
+    await page.getByText("echo-7d9f4-x2kqp").waitFor();
     assert.equal(await more.getAttribute("aria-expanded"), "true");
   });
 
+  it("tells who saw what, and why", async () => {
+    await open("192.0.2.206:80");
+    const checkout = page.getByRole("article", { name: "shop/checkout", exact: true });
+    const story = checkout.locator(".details .story");
+    await story.getByText("only some nodes translate").waitFor();
+    const flows = checkout.getByRole("table", { name: "Flows of the last round" });
+    const rows = await flows.getByRole("row").allInnerTexts();
+    assert.deepEqual(
+      rows.slice(1).map((row) => row.replace(/\s+/g, " ").trim()),
+      [
+        "preserved 2 × 198.51.100.7 ports 40500, 40501 192.0.2.206 port 80 198.51.100.7 same ports",
+        "translated 2 × 198.51.100.7 ports 40502, 40503 192.0.2.206 port 80 10.244.3.1 ports 3178, 10073",
+      ],
+    );
+    await checkout.locator(".distribution").getByText("74 %").waitFor();
+    await open("[2001:db8:0:2::ce]:80");
+    await checkout.getByText("ready, but answered none of the recent flows").waitFor();
+  });
+
+  for (const scheme of ["light", "dark"]) {
+    it(`is accessible with everything open in ${scheme}`, async () => {
+      await page.emulateMedia({ colorScheme: scheme, reducedMotion: "reduce" });
+      await openAll();
+      assert.deepEqual(await audit(), []);
+      await shoot(`open-${scheme}`);
+    });
+  }
+
+  for (const width of [360, 390, 768, 1160, 1920]) {
+    it(`scrolls nothing sideways and cuts nothing off when all is open at ${width} px`, async () => {
+      await page.setViewportSize({ width, height: 844 });
+      await openAll();
+      assert.equal(await overflow(), 0);
+      assert.deepEqual(await cutOff(), []);
+      if (width === 390) await shoot("open-phone");
+    });
+  }
+
+  it("keeps the flows a table on a phone, where they look like a list", async () => {
+    await page.setViewportSize({ width: 390, height: 844 });
+    await open("[2001:db8:0:2::ce]:80");
+    const row = page.getByRole("table", { name: "Flows of the last round" }).getByRole("row").last();
+    assert.equal(await row.getByRole("cell").count(), 4);
+    const tops = await row
+      .getByRole("cell")
+      .evaluateAll((cells) => cells.map((cell) => cell.getBoundingClientRect().top));
+    assert.deepEqual(tops, [...new Set(tops)].toSorted((a, b) => a - b));
+  });
+
   it("walks the nodes by arrow keys", async () => {
-    const first = page.getByRole("button", { name: /^node-1, mail\/postfix: Idle/ });
+    const first = page.getByRole("button", { name: /^node-1, kube-proxy: Up/ });
     await first.focus();
     await page.keyboard.press("ArrowDown");
-    await page.keyboard.press("ArrowRight");
     await page.keyboard.press("Enter");
     const details = page.locator(".cell-details");
-    await details.getByText("connection refused: the port is closed").waitFor();
-    await details.getByText("192.0.2.12:30202").waitFor();
+    await details.getByText("192.0.2.12:10256 on node-2 is closed").waitFor();
+    await details.getByText("kube-proxy does not run on node-2").waitFor();
+    for (let column = 1; column <= 4; column += 1) await page.keyboard.press("ArrowRight");
+    await page.keyboard.press("Enter");
+    await details.getByText("192.0.2.12:30202 on node-2 is closed").waitFor();
   });
 
   it("copies a command", async () => {
     await browser.context.grantPermissions(["clipboard-read", "clipboard-write"]);
-    await page.getByRole("button", { name: /^Copy command: kubectl -n ingress/ }).click();
+    await page.getByRole("button", { name: /^Copy command: kubectl -n ingress patch/ }).click();
     await page.locator(".command button", { hasText: "Copied" }).waitFor();
     const copied = await page.evaluate(() => navigator.clipboard.readText());
     assert.match(copied, /^kubectl -n ingress patch service traefik/);

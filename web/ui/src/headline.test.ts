@@ -37,6 +37,17 @@ describe("headline", () => {
     });
   });
 
+  it("counts nodes by what is asked of them, and as no more than degraded", () => {
+    const node1 = [probe("ping@node-1", "down"), probe("kube-proxy@node-1", "degraded")];
+    expect(headline(overview([service("ns/a")], [...node1, probe("ping@node-2")]))).toEqual({
+      state: "degraded",
+      sentence: "1 node is degraded",
+    });
+    expect(headline(overview([service("ns/a", "translated")], node1)).sentence).toBe(
+      "1 service loses client addresses, 1 node is degraded",
+    );
+  });
+
   it("tells waiting from not knowing, and both from having nothing to do", () => {
     const waiting = service("ns/a", "unknown");
     waiting.vips = waiting.vips.map((vip) => ({ ...vip, last: null }));

@@ -1,5 +1,6 @@
 /** The state of everything in one sentence, and the page's title. */
-import type { Overview, State } from "./overview";
+import { isAboutNode, nodeOf } from "./node-grid";
+import type { Overview, ProbeView, State } from "./overview";
 import { isProblem } from "./order";
 import { STATES, count } from "./words";
 
@@ -29,9 +30,11 @@ export function headline(overview: Overview): Headline {
   if (watched.every((one) => one.state === "unknown") && !hasRounds(overview)) {
     return { state: "unknown", sentence: `Waiting for the first round of ${watchedWords(overview)}` };
   }
-  const problems = [...phrases(services, "service"), ...phrases(probes, "probe")].toSorted(
-    (a, b) => STATES.indexOf(a.state) - STATES.indexOf(b.state),
-  );
+  const problems = [
+    ...phrases(services, "service"),
+    ...phrases(probes.filter((probe) => !isAboutNode(probe)), "probe"),
+    ...phrases(nodes(probes.filter(isAboutNode)), "node"),
+  ].toSorted((a, b) => STATES.indexOf(a.state) - STATES.indexOf(b.state));
   const worst = problems[0];
   if (!worst) return { state: "up", sentence: fine(overview) };
   const shown = problems.slice(0, PARTS);
@@ -58,6 +61,17 @@ function phrases(views: readonly { state: State }[], noun: string): Phrase[] {
     const [one, many] = VERBS[state];
     return [{ state, count: n, noun, verb: n === 1 ? one : many }];
   });
+}
+
+/** Nodes by what is asked of them: whatever a node does, what clients feel is what the services say. */
+function nodes(probes: readonly ProbeView[]): { state: State }[] {
+  const worst = new Map<string, State>();
+  for (const probe of probes) {
+    const state = probe.state === "down" ? "degraded" : probe.state;
+    const other = worst.get(nodeOf(probe)) ?? "up";
+    worst.set(nodeOf(probe), STATES.indexOf(state) < STATES.indexOf(other) ? state : other);
+  }
+  return [...worst.values()].map((state) => ({ state }));
 }
 
 function fine({ services, probes }: Overview): string {

@@ -12,6 +12,8 @@ import "./style/header.css";
 import "./style/alerts.css";
 import "./style/services.css";
 import "./style/probes.css";
+import "./style/source.css";
+import "./style/details.css";
 import "./style/lists.css";
 import "./style/phone.css";
 import { connection, isLost, overview, receive, summary } from "./view";

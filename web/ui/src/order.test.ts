@@ -36,6 +36,19 @@ describe("filterServices", () => {
     expect(filtered("192.0.2.201")).toHaveLength(2);
   });
 
+  it("finds what a row shows: who answered, notes and findings in words", () => {
+    const noted = service("ns/noted");
+    const [vip] = noted.vips;
+    if (!vip?.last) throw new Error("the sample has a round");
+    vip.answered_by = [{ node: "node-7", pod: "echo-abc", flows: 4 }];
+    vip.last.finding = "only_in_header";
+    vip.last.notes = [{ kind: "dns_drift", text: "echo.example leads elsewhere" }];
+    for (const text of ["node-7", "echo-abc", "only in a header", "only_in_header", "name leads"]) {
+      const found = filterServices([...services, noted], { text, onlyProblems: false });
+      expect(names(found)).toEqual(["ns/noted"]);
+    }
+  });
+
   it("can leave out what is fine", () => {
     expect(filtered("", true)).toEqual(["ingress/traefik"]);
   });

@@ -3,11 +3,12 @@ import type {
   EgressChangeView,
   NodeHealthView,
   ProbeView,
+  RoundView,
   ServiceView,
   State,
   TransitionView,
 } from "./overview";
-import { STATES } from "./words";
+import { STATES, findingWords, noteWords } from "./words";
 
 export interface Filter {
   text: string;
@@ -89,9 +90,14 @@ export function filterEgressChanges(
   );
 }
 
-function probeWords(probe: ProbeView): (string | undefined)[] {
-  const seen = probe.last?.observed.map((source) => source.address) ?? [];
-  return [probe.name, probe.target, probe.state, probe.last?.finding, ...seen];
+function probeWords({ name, target, state, last, answered_by: by }: ProbeView) {
+  const answered = by.flatMap(({ node, pod }) => [node, pod]);
+  return [name, target, state, ...answered, ...(last ? roundWords(last) : [])];
+}
+
+function roundWords({ finding, observed, notes }: RoundView): string[] {
+  const seen = observed.flatMap(({ address, what }) => [address, what]);
+  return [finding, findingWords(finding), ...seen, ...notes.map(({ kind }) => noteWords(kind))];
 }
 
 function nodeWords(node: NodeHealthView): string[] {

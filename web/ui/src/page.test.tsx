@@ -52,7 +52,7 @@ describe("the page", () => {
     expect(text(shown, ".command button")).toBe("Copy");
   });
 
-  it("shows how far each receiver has been told", () => {
+  it("shows an alert's cause, and how far each receiver has been told", () => {
     const data = sample([service("ns/a", "down")]);
     data.alerts = [
       {
@@ -65,6 +65,7 @@ describe("the page", () => {
         opened_at: data.at,
         title: "ns/a does not answer",
         reason: "no answer",
+        cause: "nobody announces the VIP",
         expected: [],
         observed: [],
         deliveries: [
@@ -73,9 +74,37 @@ describe("the page", () => {
         ],
       },
     ];
-    const deliveries = text(show(data), ".deliveries");
+    const shown = show(data);
+    expect(text(shown, ".alert .cause")).toBe("Likely cause nobody announces the VIP");
+    const deliveries = text(shown, ".deliveries");
     expect(deliveries).toContain("ops delivered");
     expect(deliveries).toContain("night retrying after 2 attempts: answered 503");
+  });
+
+  it("marks a row that has notes, and tells the cause where no alert does", () => {
+    const data = sample([service("ns/a", "translated")]);
+    const last = data.services[0]?.vips[0]?.last;
+    if (!last) throw new Error("the sample has a round");
+    last.cause = "the policy was reset";
+    last.notes = [{ kind: "port_changed", text: "ports change on the way" }];
+    const shown = show(data);
+    expect(text(shown, ".service .cause")).toBe("Likely cause the policy was reset");
+    expect(text(shown, ".noted")).toBe("Port changed");
+    last.notes = [...last.notes, { kind: "dns_drift", text: "the name leads elsewhere" }];
+    expect(text(show(data), ".noted")).toBe("2 notes");
+  });
+
+  it("keeps probes of nodes with the nodes", () => {
+    const shown = show(
+      sample([service("ns/a")], [probe("ping@node-1"), probe("kube-proxy@node-2", "down")]),
+    );
+    expect(shown.querySelector("#probes")).toBeNull();
+    const heads = [...shown.querySelectorAll(".nodes thead th")].map((head) => head.textContent);
+    expect(heads).toEqual(["Node", "nodekube-proxy", "nodeping", "nsa"]);
+    const labels = [...shown.querySelectorAll(".cell.down")].map((cell) =>
+      cell.getAttribute("aria-label"),
+    );
+    expect(labels).toEqual(["node-2, kube-proxy: Down, 1.84 ms"]);
   });
 
   it("speaks up about the agent itself", () => {

@@ -1,7 +1,26 @@
 /** Small overviews for the tests. */
-import type { Overview, ProbeView, ServiceView, State } from "./overview";
+import type { Overview, ProbeView, RoundView, ServiceView, State } from "./overview";
 
 export const AT = "2026-11-23T03:12:45Z";
+
+export function round(finding = "preserved", state: State = "up"): RoundView {
+  return {
+    at: AT,
+    finding,
+    state,
+    reason: `this round is ${state}`,
+    cause: null,
+    remedy: null,
+    expected: ["198.51.100.7"],
+    observed: [{ address: "198.51.100.7", what: "this agent", flows: 4 }],
+    flows_ok: 4,
+    flows: 4,
+    latency_ms: 1.84,
+    responders: [],
+    notes: [],
+    evidence: [],
+  };
+}
 
 export function probe(name: string, state: State = "up"): ProbeView {
   return {
@@ -11,20 +30,8 @@ export function probe(name: string, state: State = "up"): ProbeView {
     since: "2026-11-23T03:06:45Z",
     pending: null,
     last: {
-      at: AT,
-      finding: state === "translated" ? "translated" : "preserved",
-      state,
+      ...round(state === "translated" ? "translated" : "preserved", state),
       reason: `${name} is ${state}`,
-      cause: null,
-      remedy: null,
-      expected: ["198.51.100.7"],
-      observed: [{ address: "198.51.100.7", what: "this agent's egress", flows: 4 }],
-      flows_ok: 4,
-      flows: 4,
-      latency_ms: 1.84,
-      responders: [],
-      notes: [],
-      evidence: [],
     },
     history: [{ at: AT, state, latency_ms: 1.84 }],
     answered_by: [],
@@ -46,7 +53,7 @@ export function service(name: string, state: State = "up"): ServiceView {
         address: "192.0.2.11:30001",
         state: "up",
         since: AT,
-        finding: "healthy",
+        finding: "ready",
         reason: "answered 200",
         local_endpoints: 1,
         weight: 1,

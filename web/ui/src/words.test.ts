@@ -1,6 +1,45 @@
 import { expect, it } from "vitest";
+import flow from "../../../model/src/flow.rs?raw";
+import verdict from "../../../model/src/verdict.rs?raw";
 import { span } from "./time";
-import { count, deliveryWords, latency, pendingWords } from "./words";
+import {
+  FAILURES,
+  FINDINGS,
+  FLOW_FINDINGS,
+  NOTES,
+  count,
+  deliveryWords,
+  findingWords,
+  flowWords,
+  latency,
+  noteWords,
+  pendingWords,
+} from "./words";
+
+/** The stored words of one of the model's enums. */
+function stored(source: string, name: string): string[] {
+  const [, body = ""] = new RegExp(`pub enum ${name} \\{(.*?)\\n    \\}`, "s").exec(source) ?? [];
+  return [...body.matchAll(/^ +\w+ = "(\w+)",$/gm)].map(([, word = ""]) => word);
+}
+
+it("has words for all that the model can say, and for nothing else", () => {
+  expect([...FINDINGS.keys()]).toEqual(stored(verdict, "Finding"));
+  expect([...FLOW_FINDINGS.keys()]).toEqual(stored(verdict, "FlowFinding"));
+  expect([...NOTES.keys()]).toEqual(stored(verdict, "NoteKind"));
+  expect([...FAILURES.keys()]).toEqual(stored(flow, "FailureKind"));
+});
+
+it("makes words that it does not know readable", () => {
+  expect(findingWords("seen_by_nobody")).toBe("seen by nobody");
+  expect(noteWords("path_is_longer")).toBe("Path is longer");
+  expect(flowWords({ finding: "failed", failure: "too_hot" })).toBe("too hot");
+  expect(findingWords("constructor")).toBe("constructor");
+});
+
+it("says why a flow failed rather than that it did", () => {
+  expect(flowWords({ finding: "failed", failure: "timeout" })).toBe("timed out");
+  expect(flowWords({ finding: "only_in_header", failure: null })).toBe("only in a header");
+});
 
 it("gives latency three significant digits", () => {
   expect([0.4231, 1.8449, 18.449, 184.49, 1844.9].map(latency)).toEqual([

@@ -1,5 +1,5 @@
 /** Stored words as people read them, and numbers with their units. */
-import type { DeliveryView, Pending, State } from "./overview";
+import type { DeliveryView, Flow, Pending, State } from "./overview";
 
 /** Worst first: the order in which problems want attention. */
 export const STATES: readonly State[] = [
@@ -24,9 +24,87 @@ export function stateWord(state: State): string {
   return STATE_WORDS[state];
 }
 
-/** `no_endpoint` is stored, "no endpoint" is read. */
+type Words = ReadonlyMap<string, string>;
+
+/** What a round found. */
+export const FINDINGS: Words = new Map([
+  ["preserved", "preserved"],
+  ["translated", "translated"],
+  ["partly_translated", "partly translated"],
+  ["only_in_header", "only in a header"],
+  ["inconclusive", "cannot be judged"],
+  ["answering", "answering"],
+  ["partly_failing", "partly failing"],
+  ["wrong_answer", "wrong answer"],
+  ["unreachable", "no answer"],
+  ["blind", "agent could not look"],
+  ["ready", "ready"],
+  ["no_endpoints", "no ready endpoint"],
+  ["proxy_unhealthy", "service proxy unhealthy"],
+  ["other_service", "another service's port"],
+  ["port_closed", "port closed"],
+  ["node_silent", "node silent"],
+  ["unreadable", "unreadable answer"],
+  ["policy_local", "policy is Local"],
+  ["proxy_healthy", "healthy"],
+  ["node_ineligible", "node is leaving"],
+]);
+
+/** What one flow says. */
+export const FLOW_FINDINGS: Words = new Map([
+  ["preserved", "preserved"],
+  ["port_changed", "port changed"],
+  ["translated", "translated"],
+  ["only_in_header", "only in a header"],
+  ["header_trusted", "told by a header"],
+  ["inconclusive", "cannot be judged"],
+  ["answered", "answered"],
+  ["failed", "failed"],
+  ["not_made", "not made"],
+]);
+
+/** Why a flow gave no answer. */
+export const FAILURES: Words = new Map([
+  ["resolve", "name not found"],
+  ["refused", "refused"],
+  ["reset", "reset"],
+  ["timeout", "timed out"],
+  ["unreachable", "no way there"],
+  ["tls", "TLS failed"],
+  ["protocol", "broken answer"],
+  ["status", "error status"],
+  ["unexpected", "other answer than expected"],
+  ["vantage", "could not leave this host"],
+  ["agent", "agent's own fault"],
+]);
+
+/** What a note is about. */
+export const NOTES: Words = new Map([
+  ["port_changed", "Port changed"],
+  ["headers_trusted", "Headers trusted"],
+  ["dns_drift", "Name leads elsewhere"],
+  ["certificate_expiring", "Certificate"],
+  ["retransmitted", "Sent again"],
+  ["vantage_inside", "Agent inside the cluster"],
+]);
+
 export function findingWords(finding: string): string {
-  return finding.replaceAll("_", " ");
+  return spoken(FINDINGS, finding);
+}
+
+/** A failure says more than that there was one. */
+export function flowWords(flow: Pick<Flow, "finding" | "failure">): string {
+  return flow.failure ? spoken(FAILURES, flow.failure) : spoken(FLOW_FINDINGS, flow.finding);
+}
+
+export function noteWords(kind: string): string {
+  const words = spoken(NOTES, kind);
+  return words.charAt(0).toUpperCase() + words.slice(1);
+}
+
+/** A newer agent's word is at least readable: `no_such_word` as "no such word". */
+function spoken(words: Words, stored: string): string {
+  return words.get(stored) ?? stored.replaceAll("_", " ");
 }
 
 /** "1 flow", "2 flows" */

@@ -128,6 +128,7 @@ fn plan(egress: config::Egress) -> Arc<Plan> {
         probes: Vec::new(),
         services: Vec::new(),
         endpoints: Vec::new(),
+        hosts: Vec::new(),
         egress,
         book: AddressBook { nodes: vec![node], ..AddressBook::default() },
         receivers: Vec::new(),
@@ -139,6 +140,7 @@ fn probe(expectation: Expectation) -> Probe {
         name: ProbeName::new("test"),
         subject: Subject::Endpoint { url: "http://192.0.2.31/".into() },
         transport: Transport::Tcp,
+        vips: Vec::new(),
         expectation,
         thresholds: Thresholds {
             alert_after: 2,
@@ -146,7 +148,6 @@ fn probe(expectation: Expectation) -> Probe {
             stale_after: chrono::TimeDelta::minutes(10),
         },
         labels: std::collections::BTreeMap::new(),
-        vips: Vec::new(),
     }
 }
 

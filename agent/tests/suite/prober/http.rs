@@ -1,4 +1,4 @@
-//! HTTP flows and polls.
+//! HTTP flows.
 
 use std::{collections::HashSet, net::SocketAddr};
 
@@ -7,11 +7,10 @@ use tokio::{
     io::AsyncWriteExt as _,
     time::{Duration, Instant},
 };
-use vipwatch::prober::{Exchange, HttpExchange, HttpPoll, Method, Pattern, Prober};
+use vipwatch::prober::{Exchange, HttpExchange, Method, Pattern, Prober};
 use vipwatch_model::{
     echo::EchoFormat,
     flow::{FailureKind, Flow, Outcome},
-    node_health::HealthAnswer,
     observation::{CANARY, Observation},
 };
 
@@ -110,6 +109,29 @@ async fn answers_that_are_no_echo_are_read_as_what_they_are() {
     assert!(kind(&broken).is_some(), "{broken:?}");
 }
 
+/// A header of the answer is enough, whatever the body: not even its length matters.
+#[tokio::test]
+async fn a_header_of_the_answer_can_tell_the_address() {
+    let server = Server::doing(|mut stream| async move {
+        read_head(&mut stream).await;
+        let head = format!(
+            "HTTP/1.1 200 OK\r\nconnection: close\r\nX-Seen: {}\r\n\r\n",
+            stream.peer_addr().unwrap()
+        );
+        let _ = stream.write_all(head.as_bytes()).await;
+        while stream.write_all(&[b'1'; 8192]).await.is_ok() {}
+    })
+    .await;
+    let flow = flows(server.address, Some("header:x-seen".parse().unwrap()), 1).await.remove(0);
+    let Outcome::Echoed(report) = &flow.outcome else { panic!("{flow:?}") };
+    let local = flow.local.unwrap();
+    assert_eq!((report.address, report.port), (local.ip(), Some(local.port())));
+
+    let outcome = flows(server.address, Some("header:x-other".parse().unwrap()), 1).await.remove(0).outcome;
+    let Outcome::Unreadable(why) = &outcome else { panic!("{outcome:?}") };
+    assert!(why.contains("the answer has no such header"), "{why}");
+}
+
 #[tokio::test]
 async fn a_body_without_end_is_cut_off() {
     let endless = Server::doing(|mut stream| async move {
@@ -157,38 +179,6 @@ async fn too_many_flows_wait_and_are_not_the_targets_fault() {
     let of = |wanted| flows.iter().filter(|flow| kind(&flow.outcome) == Some(wanted)).count();
     assert!(of(FailureKind::Timeout) >= 1 && of(FailureKind::Agent) >= 1, "{flows:?}");
     assert_eq!(of(FailureKind::Timeout) + of(FailureKind::Agent), 6);
-}
-
-#[tokio::test]
-async fn node_health_keeps_its_answers_apart() {
-    async fn poll(reply: &str) -> HealthAnswer {
-        let server = Server::saying(reply).await;
-        let method = Method::NodeHealth(HttpPoll::healthz(server.address));
-        match Prober::new(4).observe(&planned(method, 1)).await {
-            Observation::NodeHealth(health) => health.answer,
-            other => panic!("a node-health probe gave {other:?}"),
-        }
-    }
-    let body = r#"{"service":{"namespace":"default","name":"web"},"localEndpoints":1}"#;
-    let ready = poll(&format!(
-        "HTTP/1.1 200 OK\r\nx-load-balancing-endpoint-weight: 3\r\ncontent-length: {}\r\n\r\n{body}",
-        body.len()
-    ))
-    .await;
-    let HealthAnswer::Ready(detail) = ready else { panic!("{ready:?}") };
-    assert_eq!(
-        (detail.local_endpoints, detail.weight, detail.service.as_deref()),
-        (Some(1), Some(3), Some("default/web"))
-    );
-    assert!(matches!(
-        poll("HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\n\r\n").await,
-        HealthAnswer::NotReady(_)
-    ));
-    assert!(matches!(
-        poll("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await,
-        HealthAnswer::Unreadable(_)
-    ));
-    assert!(matches!(poll("SSH-2.0-OpenSSH_9.2\r\n").await, HealthAnswer::Unreadable(_)));
 }
 
 #[tokio::test]

@@ -1,15 +1,21 @@
-/** A remedy: words, and the commands between backticks ready to be copied. */
+/** A remedy: words, and the commands in it ready to be copied. */
 import { useRef, useState } from "preact/hooks";
+import { paragraphs } from "../advice";
 
 export function Advice({ text }: { text: string }) {
-  const pieces = text.split("`");
   return (
     <div class="advice">
-      {pieces.map((piece, index) => {
-        if (index % 2 === 1) return <Command key={index} text={piece} />;
-        const words = piece.trim();
-        return words && words !== "." ? <span key={index}>{words}</span> : null;
-      })}
+      {paragraphs(text).map((pieces, index) =>
+        pieces[0]?.kind === "command" ? (
+          <Command key={index} text={pieces[0].text} />
+        ) : (
+          <p key={index}>
+            {pieces.map((piece) =>
+              piece.kind === "name" ? <code key={piece.text}>{piece.text}</code> : piece.text,
+            )}
+          </p>
+        ),
+      )}
     </div>
   );
 }

@@ -3,6 +3,7 @@ import type { AlertView, DeliveryView } from "../overview";
 import { deliveryWords } from "../words";
 import { Advice } from "./Advice";
 import { Ago } from "./Ago";
+import { Cause } from "./Cause";
 
 export function Alerts({ alerts }: { alerts: readonly AlertView[] }) {
   return (
@@ -44,6 +45,7 @@ function Alert({ alert }: { alert: AlertView }) {
           </dd>
         </div>
       </dl>
+      {alert.cause && <Cause text={alert.cause} />}
       {alert.remedy && <Advice text={alert.remedy} />}
       {alert.deliveries.length > 0 && (
         <ul class="deliveries" aria-label="Deliveries">

@@ -1,46 +1,58 @@
-/** Nodes by services: what each node's health check port says. */
+/** Nodes by what is asked of them: themselves, and each service's health check port. */
 import { useState } from "preact/hooks";
-import { type Grid, grid, move } from "../node-grid";
-import type { AlertView, NodeHealthView, ServiceView } from "../overview";
-import { findingWords, stateWord } from "../words";
+import { type Cell as CellData, type Grid, grid, move } from "../node-grid";
+import type { AlertView, ProbeView, ServiceView } from "../overview";
+import { stateWord } from "../words";
+import { Advice } from "./Advice";
 import { Ago } from "./Ago";
+import { Cause } from "./Cause";
 import { History } from "./History";
 import { Mark, StateWord } from "./Mark";
+import { Notes } from "./Notes";
 
 /** More columns than this are shown on demand. */
 const COLUMNS = 16;
 
 interface NodesProps {
   services: readonly ServiceView[];
+  /** The probes that are about nodes as such. */
+  probes: readonly ProbeView[];
   alerts: readonly AlertView[];
 }
 
-export function Nodes({ services, alerts }: NodesProps) {
+export function Nodes({ services, probes, alerts }: NodesProps) {
   const [isWhole, setWhole] = useState(false);
   const [chosen, setChosen] = useState<string | null>(null);
-  const all = grid(services);
+  const all = grid(services, probes);
   if (all.nodes.length === 0) return null;
-  const shown: Grid = isWhole ? all : { ...all, services: all.services.slice(0, COLUMNS) };
+  const shown: Grid = isWhole ? all : { ...all, columns: all.columns.slice(0, COLUMNS) };
   const alerted = new Set(alerts.filter((alert) => alert.node).map((alert) => alert.probe));
-  const cell = all.services.flatMap((service) => service.nodes).find((one) => one.probe === chosen);
+  const cell = all.columns
+    .flatMap(({ cells }) => [...cells.values()])
+    .find((one) => one.probe === chosen);
   return (
     <section class="panel nodes" aria-labelledby="nodes">
       <div class="panel-head">
         <h2 id="nodes">Nodes</h2>
-        <p class="note">ready endpoints by health check node port</p>
-        {all.services.length > COLUMNS && (
+        <p class="note">
+          {probes.length > 0 && "the nodes themselves, and "}ready endpoints by health check node port
+        </p>
+        {all.columns.length > COLUMNS && (
           <button type="button" onClick={() => setWhole(!isWhole)}>
-            {isWhole ? `Show ${COLUMNS} services` : `Show all ${all.services.length} services`}
+            {isWhole ? `Show ${COLUMNS} columns` : `Show all ${all.columns.length} columns`}
           </button>
         )}
       </div>
       <div class="matrix">
         <Matrix shown={shown} alerted={alerted} chosen={chosen} choose={setChosen} />
         <div class="cell-details">
-          {cell && <CellDetails node={cell} />}
+          {cell && <CellFacts cell={cell} />}
           <p class="reason" role="status">
             {cell?.reason ?? "Choose a cell to see what the node says."}
           </p>
+          {cell?.cause && <Cause text={cell.cause} />}
+          {cell?.remedy && <Advice text={cell.remedy} />}
+          {cell && <Notes notes={cell.notes} />}
         </div>
       </div>
     </section>
@@ -58,7 +70,7 @@ interface MatrixProps {
 function Matrix({ shown, alerted, chosen, choose }: MatrixProps) {
   const [focus, setFocus] = useState<readonly [row: number, column: number]>([0, 0]);
   const onKeyDown = (event: KeyboardEvent) => {
-    const to = move(focus, event.key, shown.nodes.length, shown.services.length);
+    const to = move(focus, event.key, shown.nodes.length, shown.columns.length);
     if (!to) return;
     event.preventDefault();
     setFocus(to);
@@ -71,11 +83,9 @@ function Matrix({ shown, alerted, chosen, choose }: MatrixProps) {
         <thead>
           <tr>
             <th scope="col">Node</th>
-            {shown.services.map((service) => (
-              <th key={service.name} scope="col" title={service.name}>
-                {service.name.split("/").map((part) => (
-                  <span key={part}>{part}</span>
-                ))}
+            {shown.columns.map((column) => (
+              <th key={column.name} scope="col" title={column.name}>
+                {column.head.map((line) => line && <span key={line}>{line}</span>)}
               </th>
             ))}
           </tr>
@@ -84,21 +94,21 @@ function Matrix({ shown, alerted, chosen, choose }: MatrixProps) {
           {shown.nodes.map((name, row) => (
             <tr key={name}>
               <th scope="row">{name}</th>
-              {shown.services.map((service, column) => {
-                const node = service.nodes.find((one) => one.node === name);
+              {shown.columns.map(({ name: asked, cells }, column) => {
+                const cell = cells.get(name);
                 const isFocus = focus[0] === row && focus[1] === column;
                 return (
-                  <td key={service.name}>
+                  <td key={asked}>
                     <Cell
-                      node={node}
+                      cell={cell}
                       at={`${row},${column}`}
-                      label={`${name}, ${service.name}`}
+                      label={`${name}, ${asked}`}
                       tabIndex={isFocus ? 0 : -1}
-                      isAlerted={node !== undefined && alerted.has(node.probe)}
-                      isChosen={node !== undefined && node.probe === chosen}
+                      isAlerted={cell !== undefined && alerted.has(cell.probe)}
+                      isChosen={cell !== undefined && cell.probe === chosen}
                       onClick={() => {
                         setFocus([row, column]);
-                        choose(!node || node.probe === chosen ? null : node.probe);
+                        choose(!cell || cell.probe === chosen ? null : cell.probe);
                       }}
                     />
                   </td>
@@ -113,7 +123,7 @@ function Matrix({ shown, alerted, chosen, choose }: MatrixProps) {
 }
 
 interface CellProps {
-  node: NodeHealthView | undefined;
+  cell: CellData | undefined;
   at: string;
   label: string;
   tabIndex: number;
@@ -122,24 +132,24 @@ interface CellProps {
   onClick: () => void;
 }
 
-function Cell({ node, at, label, tabIndex, isAlerted, isChosen, onClick }: CellProps) {
-  const told = node ? `${stateWord(node.state)}, ${ready(node)}` : "not asked";
+function Cell({ cell, at, label, tabIndex, isAlerted, isChosen, onClick }: CellProps) {
+  const told = cell ? `${stateWord(cell.state)}, ${cell.facts[0] ?? cell.finding}` : "not asked";
   const words = isAlerted ? `${told}, alert open` : told;
   return (
     <button
       type="button"
-      class={`cell ${node?.state ?? "absent"} ${isAlerted ? "alerted" : ""}`}
+      class={`cell ${cell?.state ?? "absent"} ${isAlerted ? "alerted" : ""}`}
       data-cell={at}
       tabIndex={tabIndex}
       aria-label={`${label}: ${words}`}
       aria-pressed={isChosen}
-      title={node ? `${label}: ${node.reason}` : `${label}: not asked`}
+      title={`${label}: ${cell?.reason ?? "not asked"}`}
       onClick={onClick}
     >
-      {node ? (
+      {cell ? (
         <>
-          <Mark state={node.state} />
-          <span aria-hidden="true">{node.local_endpoints ?? "–"}</span>
+          <Mark state={cell.state} />
+          <span aria-hidden="true">{cell.figure ?? "–"}</span>
         </>
       ) : (
         "·"
@@ -148,25 +158,21 @@ function Cell({ node, at, label, tabIndex, isAlerted, isChosen, onClick }: CellP
   );
 }
 
-function ready({ local_endpoints: endpoints, finding }: NodeHealthView): string {
-  if (endpoints === null || endpoints === undefined) return findingWords(finding);
-  return `${endpoints} ready`;
-}
-
-function CellDetails({ node }: { node: NodeHealthView }) {
+function CellFacts({ cell }: { cell: CellData }) {
   return (
     <>
       <p>
-        <StateWord state={node.state} /> <b>{node.node}</b> <code>{node.address}</code>{" "}
-        {findingWords(node.finding)}
-        {node.since && <Ago at={node.since} before=", for " />}
+        <StateWord state={cell.state} /> <b>{cell.node}</b> <code>{cell.address}</code>{" "}
+        {cell.finding}
+        {cell.since && <Ago at={cell.since} before=", for " />}
       </p>
       <p class="facts">
-        <span>{ready(node)}</span>
-        {typeof node.weight === "number" && <span>weight {node.weight}</span>}
-        {node.last_at && <Ago at={node.last_at} before="asked " after=" ago" />}
+        {cell.facts.map((fact) => (
+          <span key={fact}>{fact}</span>
+        ))}
+        {cell.askedAt && <Ago at={cell.askedAt} before="asked " after=" ago" />}
       </p>
-      <History ticks={node.history} />
+      <History ticks={cell.history} />
     </>
   );
 }

@@ -1,4 +1,5 @@
 /** The overview page from top to bottom. */
+import { isAboutNode } from "../node-grid";
 import {
   filterEgressChanges,
   filterProbes,
@@ -40,15 +41,20 @@ export function Page() {
 
 function Content({ data }: { data: Overview }) {
   const services = filterServices(sortServices(data.services), filter.value);
-  const probes = filterProbes(sortProbes(data.probes), filter.value);
+  const others = data.probes.filter((probe) => !isAboutNode(probe));
+  const probes = filterProbes(sortProbes(others), filter.value);
   return (
     <>
       <Alerts alerts={data.alerts} />
       <div id="content" tabIndex={-1}>
         <FilterBar />
         <Services shown={services} total={data.services.length} />
-        <StandAlone shown={probes} total={data.probes.length} />
-        <Nodes services={services} alerts={data.alerts} />
+        <StandAlone shown={probes} total={others.length} />
+        <Nodes
+          services={services}
+          probes={filterProbes(data.probes.filter(isAboutNode), filter.value)}
+          alerts={data.alerts}
+        />
       </div>
       <div class="side-by-side">
         <Transitions

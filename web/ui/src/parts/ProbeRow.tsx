@@ -1,13 +1,16 @@
 /** One VIP or stand-alone probe: verdict, source, flows, latency, history. */
 import { useId, useState } from "preact/hooks";
-import type { ProbeView } from "../overview";
+import type { ProbeView, RoundView } from "../overview";
 import { isProblem } from "../order";
 import { alertedProbes } from "../view";
 import { findingWords, latency, pendingWords, stateWord } from "../words";
+import { Address } from "./Address";
 import { Advice } from "./Advice";
-import { Ago } from "./Ago";
+import { Cause } from "./Cause";
+import { Details } from "./Details";
 import { History } from "./History";
 import { Mark } from "./Mark";
+import { Noted } from "./Notes";
 import { SourcePath } from "./SourcePath";
 
 export function ProbeRow({ probe, label }: { probe: ProbeView; label: string }) {
@@ -15,16 +18,18 @@ export function ProbeRow({ probe, label }: { probe: ProbeView; label: string }) 
   const details = useId();
   const { last, pending } = probe;
   const isLoud = isProblem(probe) || Boolean(pending);
+  const isTold = alertedProbes.value.has(probe.name);
   return (
     <div class={`probe ${probe.state}`}>
       <div class="probe-line">
         <div class="target">
-          <code>{label}</code>
-          <span class={`finding ${last?.state ?? probe.state}`}>
+          <Address text={label} />
+          <span class={`finding ${last?.state ?? probe.state}`} title={last?.finding}>
             <Mark state={last?.state ?? probe.state} />
             <span class="unseen">{stateWord(probe.state)}: </span>
             {last ? findingWords(last.finding) : "waiting"}
           </span>
+          {last && <Noted notes={last.notes} />}
         </div>
         <SourcePath round={last} />
         <div class="measure flows">
@@ -60,47 +65,21 @@ export function ProbeRow({ probe, label }: { probe: ProbeView; label: string }) 
           {pendingWords(pending)}
         </p>
       )}
-      {isLoud && last && <p class="reason">{last.reason}</p>}
-      {isLoud && last?.remedy && !alertedProbes.value.has(probe.name) && (
-        <Advice text={last.remedy} />
-      )}
+      {!isOpen && isLoud && last && <Story round={last} isTold={isTold} />}
       <div id={details} class="details" hidden={!isOpen}>
-        {isOpen && <Details probe={probe} isLoud={isLoud} />}
+        {isOpen && <Details probe={probe} />}
       </div>
     </div>
   );
 }
 
-function Details({ probe, isLoud }: { probe: ProbeView; isLoud: boolean }) {
-  const { last, since } = probe;
+/** What a closed row says of trouble; an alert has told the rest. */
+function Story({ round, isTold }: { round: RoundView; isTold: boolean }) {
   return (
-    <dl>
-      {last && !isLoud && <Detail term="Why">{last.reason}</Detail>}
-      {last?.remedy && (
-        <Detail term="Remedy">
-          <Advice text={last.remedy} />
-        </Detail>
-      )}
-      <Detail term="State">
-        {stateWord(probe.state)}
-        {since && <Ago at={since} before=" for " />}
-      </Detail>
-      <Detail term="Last round">{last ? <Ago at={last.at} after=" ago" /> : "none yet"}</Detail>
-      {last && last.responders.length > 0 && (
-        <Detail term="Answered by">{last.responders.join(", ")}</Detail>
-      )}
-      <Detail term="Probe">
-        <code>{probe.name}</code>
-      </Detail>
-    </dl>
-  );
-}
-
-function Detail({ term, children }: { term: string; children: preact.ComponentChildren }) {
-  return (
-    <div>
-      <dt>{term}</dt>
-      <dd>{children}</dd>
-    </div>
+    <>
+      <p class="reason">{round.reason}</p>
+      {!isTold && round.cause && <Cause text={round.cause} />}
+      {!isTold && round.remedy && <Advice text={round.remedy} />}
+    </>
   );
 }

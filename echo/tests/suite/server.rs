@@ -9,7 +9,9 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use vipwatch_echo::server::{self, Limits};
-use vipwatch_echo::{Answer, Echo, HttpRequest, Identity};
+use vipwatch_echo::{Answer, Echo, HttpRequest, Identity, Listener};
+
+use crate::running::{Running, settings};
 
 struct Server {
     address: SocketAddr,
@@ -82,12 +84,16 @@ async fn the_paths_of_netexec_are_answered_as_it_does() {
 }
 
 #[tokio::test]
-async fn an_ipv4_client_of_a_dual_stack_socket_is_shown_as_ipv4() {
-    let server = start("[::]:0", Limits::default()).await;
-    let mut stream = TcpStream::connect(("127.0.0.1", server.address.port())).await.unwrap();
-    let source = stream.local_addr().unwrap();
-    let reply = exchange(&mut stream, "GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await;
-    assert_eq!(answer_in(&reply).peer, source.into());
+async fn a_dual_stack_socket_shows_each_client_in_its_own_family() {
+    let listener = vipwatch_echo::bind_tcp("[::]:0".parse().unwrap()).unwrap();
+    let server = Running::start(vec![Listener::Http(listener)], settings());
+    for host in ["127.0.0.1", "::1"] {
+        let mut stream = TcpStream::connect((host, server.addresses[0].port())).await.unwrap();
+        let source = stream.local_addr().unwrap();
+        let answer =
+            answer_in(&exchange(&mut stream, "GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await);
+        assert_eq!((answer.peer, source.ip().to_string().as_str()), (source.into(), host));
+    }
 }
 
 #[tokio::test]
