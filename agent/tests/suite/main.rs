@@ -3,6 +3,8 @@
 mod agent;
 mod architecture;
 mod authority;
+#[cfg(feature = "namespace-tests")]
+mod behind_nat;
 #[cfg(feature = "browser-tests")]
 mod browser;
 mod cli;

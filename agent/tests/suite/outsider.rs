@@ -10,19 +10,13 @@ use std::{
     thread,
 };
 
-use hickory_resolver::proto::{
-    op::Message,
-    rr::{
-        RData, Record, RecordType,
-        rdata::{A, AAAA, TXT},
-    },
-};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpListener, TcpStream, UdpSocket},
     task::JoinSet,
 };
 use tokio_util::sync::{CancellationToken, DropGuard};
+use vipwatch_lab::{dns, stun};
 
 /// What those who ask are told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -90,13 +84,13 @@ impl Outsider {
             socket.set_nonblocking(true).unwrap();
             socket
         };
-        let (stun, dns) = (socket(), socket());
+        let (stun_socket, dns_socket) = (socket(), socket());
         let http = std::net::TcpListener::bind((address, 0)).unwrap();
         http.set_nonblocking(true).unwrap();
         let end = CancellationToken::new();
         let outsider = Self {
-            stun: stun.local_addr().unwrap(),
-            dns: dns.local_addr().unwrap(),
+            stun: stun_socket.local_addr().unwrap(),
+            dns: dns_socket.local_addr().unwrap(),
             http: http.local_addr().unwrap(),
             manner: Arc::clone(&manner),
             _end: end.clone().drop_guard(),
@@ -106,8 +100,8 @@ impl Outsider {
             runtime.block_on(async {
                 tokio::select! {
                     () = end.cancelled() => {}
-                    () = serve(UdpSocket::from_std(stun).unwrap(), &manner, stun_answers) => {}
-                    () = serve(UdpSocket::from_std(dns).unwrap(), &manner, dns_answers) => {}
+                    () = serve(UdpSocket::from_std(stun_socket).unwrap(), &manner, stun::answer) => {}
+                    () = serve(UdpSocket::from_std(dns_socket).unwrap(), &manner, dns::answer) => {}
                     () = serve_http(TcpListener::from_std(http).unwrap(), &manner) => {}
                 }
             });
@@ -130,52 +124,21 @@ impl Outsider {
     }
 }
 
-async fn serve(socket: UdpSocket, manner: &Manner, answers: fn(&[u8], SocketAddr, IpAddr) -> Vec<Vec<u8>>) {
+/// Answers with answers to other requests first: one cannot be read, and one has another id.
+async fn serve(socket: UdpSocket, manner: &Manner, answer: fn(&[u8], SocketAddr) -> Option<Vec<u8>>) {
     let mut buffer = [0; 1024];
     loop {
         let (length, peer) = socket.recv_from(&mut buffer).await.unwrap();
         let Some(address) = manner.answer(peer) else { continue };
-        for answer in answers(&buffer[..length], peer, address) {
-            let _ = socket.send_to(&answer, peer).await;
+        let right = answer(&buffer[..length], SocketAddr::new(address, peer.port())).unwrap();
+        let mut foreign = right.clone();
+        // The last byte of STUN's id; DNS has its two bytes in front.
+        let id = if right.starts_with(&buffer[..2]) { 1 } else { 19 };
+        foreign[id] ^= 1;
+        for answer in [&b"neither"[..], &foreign, &right] {
+            let _ = socket.send_to(answer, peer).await;
         }
     }
-}
-
-/// Two answers to other requests, and then the right one (RFC 8489: XOR-MAPPED-ADDRESS).
-fn stun_answers(request: &[u8], peer: SocketAddr, address: IpAddr) -> Vec<Vec<u8>> {
-    assert_eq!((request.len(), &request[..8]), (20, &b"\0\x01\0\0\x21\x12\xa4\x42"[..]));
-    let mask = &request[4..20];
-    let masked = |bytes: &[u8]| bytes.iter().zip(mask).map(|(byte, mask)| byte ^ mask).collect::<Vec<u8>>();
-    let (family, address) = match address {
-        IpAddr::V4(v4) => (1, masked(&v4.octets())),
-        IpAddr::V6(v6) => (2, masked(&v6.octets())),
-    };
-    let length = u8::try_from(address.len() + 4).unwrap();
-    let mut answer = vec![1, 1, 0, length + 4];
-    answer.extend_from_slice(mask);
-    answer.extend_from_slice(&[0, 0x20, 0, length, 0, family]);
-    answer.extend_from_slice(&masked(&peer.port().to_be_bytes()));
-    answer.extend_from_slice(&address);
-    let mut other = answer.clone();
-    other[19] ^= 1;
-    vec![b"not STUN".to_vec(), other, answer]
-}
-
-fn dns_answers(request: &[u8], _: SocketAddr, address: IpAddr) -> Vec<Vec<u8>> {
-    let request = Message::from_vec(request).unwrap();
-    let question = &request.queries[0];
-    let data = match (question.query_type(), address) {
-        (RecordType::TXT, address) => RData::TXT(TXT::new(vec![address.to_string()])),
-        (RecordType::A, IpAddr::V4(v4)) => RData::A(A(v4)),
-        (RecordType::AAAA, IpAddr::V6(v6)) => RData::AAAA(AAAA(v6)),
-        other => panic!("asked for {other:?}"),
-    };
-    let mut answer = Message::response(request.metadata.id, request.metadata.op_code);
-    answer.add_query(question.clone());
-    answer.add_answer(Record::from_rdata(question.name().clone(), 0, data));
-    let mut other = answer.clone();
-    other.metadata.id ^= 1;
-    vec![other.to_vec().unwrap(), answer.to_vec().unwrap()]
 }
 
 async fn serve_http(listener: TcpListener, manner: &Arc<Manner>) {
