@@ -9,7 +9,7 @@ mod host;
 mod method;
 mod service;
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, net::IpAddr, sync::Arc, time::Duration};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use vipwatch_model::{
@@ -166,15 +166,8 @@ impl Plan {
             * BYTES_PER_FLOW
     }
 
-    fn add(
-        &mut self,
-        name: ProbeName,
-        subject: Subject,
-        expectation: Expectation,
-        method: Method,
-        timing: &Timing,
-        labels: &BTreeMap<String, String>,
-    ) -> &mut Probe {
+    fn add(&mut self, name: ProbeName, aim: Aim, method: Method, timing: &Timing) {
+        let Aim { subject, expectation, vips, labels } = aim;
         let gap = timing.schedule.min_gap();
         let stale_after = TimeDelta::from_std(gap.saturating_mul(5)).unwrap_or(TimeDelta::MAX);
         let thresholds = Thresholds {
@@ -183,25 +176,29 @@ impl Plan {
             stale_after: stale_after.max(AWAY),
         };
         let transport = method::transport(&method);
-        let planned = Arc::new(Planned {
-            probe: Probe {
-                name,
-                subject,
-                transport,
-                vips: Vec::new(),
-                expectation,
-                thresholds,
-                labels: labels.clone(),
-            },
+        self.probes.push(Arc::new(Planned {
+            probe: Probe { name, subject, transport, expectation, vips, thresholds, labels },
             // A poll is one question: asked again at once, the node would say the same.
             flows: if method::is_poll(&method) { 1 } else { u32::from(timing.flows) },
             method,
             schedule: timing.schedule.clone(),
             gap,
             timeout: timing.timeout,
-        });
-        let place = self.probes.len();
-        self.probes.push(planned);
-        &mut Arc::make_mut(&mut self.probes[place]).probe
+        }));
+    }
+}
+
+/// What a probe is pointed at, and what is expected there.
+struct Aim {
+    subject: Subject,
+    expectation: Expectation,
+    vips: Vec<IpAddr>,
+    labels: BTreeMap<String, String>,
+}
+
+impl Aim {
+    /// Something that is expected to answer, and belongs to no service.
+    fn at(subject: Subject) -> Self {
+        Self { subject, expectation: Expectation::Answer, vips: Vec::new(), labels: BTreeMap::new() }
     }
 }

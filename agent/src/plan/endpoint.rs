@@ -1,10 +1,8 @@
 //! The probe that follows from a stand-alone one.
 
-use std::collections::BTreeMap;
-
 use vipwatch_model::probe::{Expectation, ProbeName, Subject};
 
-use super::{Plan, method};
+use super::{Aim, Plan, method};
 use crate::{
     config::{Errand, Probe},
     prober::Method,
@@ -25,6 +23,6 @@ impl Plan {
                 (Method::Ping { address: *address, bind }, Expectation::Answer)
             }
         };
-        self.add(name, subject, expectation, method, &probe.timing, &BTreeMap::new());
+        self.add(name, Aim { expectation, ..Aim::at(subject) }, method, &probe.timing);
     }
 }

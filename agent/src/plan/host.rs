@@ -1,10 +1,10 @@
 //! The probes of the nodes themselves, whatever services there are: their kube-proxies' health, and pings.
 
-use std::{collections::BTreeMap, net::SocketAddr};
+use std::net::SocketAddr;
 
-use vipwatch_model::probe::{Expectation, ProbeName, Subject};
+use vipwatch_model::probe::{ProbeName, Subject};
 
-use super::{Plan, method};
+use super::{Aim, Plan, method};
 use crate::{
     config::Cluster,
     prober::{HttpPoll, Method},
@@ -31,6 +31,6 @@ impl Plan {
     fn add_host(&mut self, name: ProbeName, node: &str, target: String, method: Method, cluster: &Cluster) {
         self.hosts.push(name.clone());
         let subject = Subject::Host { node: node.to_owned(), target };
-        self.add(name, subject, Expectation::Answer, method, &cluster.timing, &BTreeMap::new());
+        self.add(name, Aim::at(subject), method, &cluster.timing);
     }
 }

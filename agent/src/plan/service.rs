@@ -2,9 +2,9 @@
 
 use std::net::SocketAddr;
 
-use vipwatch_model::probe::{Expectation, ProbeName, Subject};
+use vipwatch_model::probe::{ProbeName, Subject};
 
-use super::{Plan, PlannedService, method};
+use super::{Aim, Plan, PlannedService, method};
 use crate::{
     config::{Config, Service},
     prober::{Host, HttpPoll, Method},
@@ -26,16 +26,14 @@ impl Plan {
             let mut method = method::flows(Host::Address(*vip), service.port, flows, timing.timeout);
             // One look-up tells about all of them.
             method.dns_name = service.dns_name.clone().filter(|_| nth == 0);
-            let looks_up = method.dns_name.is_some();
+            let vips = if method.dns_name.is_some() { service.vips.clone() } else { Vec::new() };
             let probe_name = ProbeName::of_vip(&name, *vip);
             planned.vips.push(probe_name.clone());
             let address = SocketAddr::new(*vip, service.port);
             let subject = Subject::Vip { service: name.clone(), policy, address };
             let method = Method::Flows(Box::new(method));
-            let probe = self.add(probe_name, subject, flows.expectation.clone(), method, timing, labels);
-            if looks_up {
-                probe.vips.clone_from(&service.vips);
-            }
+            let aim = Aim { subject, expectation: flows.expectation.clone(), vips, labels: labels.clone() };
+            self.add(probe_name, aim, method, timing);
         }
         for node in &config.cluster.nodes {
             let (Some(port), Some(address)) = (service.health_check_node_port, node.addresses.first()) else {
@@ -47,7 +45,7 @@ impl Plan {
             let address = SocketAddr::new(*address, port);
             let subject = Subject::Node { service: name.clone(), policy, node: node.name.clone(), address };
             let method = Method::NodeHealth(HttpPoll { bind, ..HttpPoll::healthz(address) });
-            self.add(probe_name, subject, Expectation::Answer, method, timing, labels);
+            self.add(probe_name, Aim { labels: labels.clone(), ..Aim::at(subject) }, method, timing);
         }
         self.services.push(planned);
     }
