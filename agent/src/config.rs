@@ -15,6 +15,7 @@ mod choice;
 mod cluster;
 mod conflict;
 mod departure;
+mod dns;
 mod duration;
 mod echo;
 mod echo_format;

@@ -4,7 +4,7 @@ use vipwatch_model::echo::EchoFormat;
 
 use super::{
     address::RequestPath,
-    protocol::{HTTP, Spoken},
+    protocol::{HTTP, Protocol, Spoken},
     reader::{Reader, Slot},
     table::table,
 };
@@ -12,7 +12,7 @@ use super::{
 /// How to learn the source address that the far side sees.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Echo {
-    /// How the answer tells it.
+    /// How the answer tells it; of no meaning for DNS, which has one way to tell.
     pub format: EchoFormat,
     /// Whether to find out if the far side believes headers that name a client.
     pub canary: bool,
@@ -32,7 +32,8 @@ table! {
     /// How the answer tells which source address the far side sees.
     pub(super) struct EchoTable {
         /// How the answer tells it: the word of a known server (docs/echo-formats.md), auto for whichever of them
-        /// it turns out to be, or the place: json:/client/ip, regex:client=(\S+), header:x-client-ip.
+        /// it turns out to be, or the place: json:/client/ip, regex:client=(\S+), header:x-client-ip. With dns it is
+        /// always that of CoreDNS' whoami.
         default format: EchoFormat = "auto",
         /// Whether every round makes one more flow that claims another client in X-Forwarded-For and
         /// X-Real-IP, to find out whether the far side believes such headers. With http and https.
@@ -51,7 +52,13 @@ impl EchoTable {
         if self.canary.given().is_some_and(|canary| canary.value) {
             spoken.takes("canary", &self.canary, HTTP, reader);
         }
-        if self.is_header() {
+        let chosen = self.format.given().filter(|format| format.value != EchoFormat::Auto);
+        if let (Some(chosen), Protocol::Dns) = (chosen, spoken.protocol) {
+            reader
+                .fault(chosen.place(), "a DNS server has one way to echo: CoreDNS' whoami")
+                .hint("leave format out")
+                .also(spoken.span.as_ref(), "this makes it dns");
+        } else if self.is_header() {
             spoken.takes("a header", &self.format, HTTP, reader);
         }
     }

@@ -2,15 +2,16 @@
 
 use vipwatch_model::probe::Expectation;
 
-use crate::prober::{Pattern, ProxyVersion};
+use crate::prober::{DnsExchange, Pattern, ProxyVersion};
 
 use super::{
     choice::choice,
     departure::{Departure, DepartureLayer, DepartureTable},
+    dns::DnsTable,
     echo::{Echo, EchoTable},
     expect::ExpectSource,
     http::{Http, HttpTable},
-    protocol::{ANSWER, ECHO, HTTP, Protocol, STREAM, Spoken, TALK, TLS},
+    protocol::{ANSWER, DNS, ECHO, HTTP, Protocol, STREAM, Spoken, TALK, TLS},
     reader::{Reader, Slot},
     table::table,
     tls::{Tls, TlsTable},
@@ -53,6 +54,8 @@ pub enum Speech {
     },
     /// A datagram.
     Udp(Talk),
+    /// A question to a name server.
+    Dns(DnsExchange),
 }
 
 /// What is sent, and what is found in the answer.
@@ -82,6 +85,8 @@ table! {
         optional expect_answer: Pattern,
         /// Whom to trust and as whom to appear, with https and tls.
         optional tls: TlsTable,
+        /// What is asked of a name server, with dns.
+        optional dns: DnsTable,
         /// The version of the PROXY protocol's header to begin each connection with, for a target that
         /// takes connections from a proxy only.
         optional proxy_protocol: ProxyVersion,
@@ -94,7 +99,7 @@ table! {
     }
 }
 
-/// What is sent to a server that does not speak HTTP.
+/// What is sent to a server that speaks neither HTTP nor DNS.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Payload(String);
 
@@ -141,6 +146,10 @@ impl FlowsTable {
             Slot::Absent => Some(Tls::built_in()),
             _ => None,
         };
+        let dns = match self.dns {
+            Slot::Given(dns) if spoken.is_one_of(DNS) => dns.value.resolve(&echo, reader),
+            _ => None,
+        };
         let expect = self.expect_answer.optional();
         let send = self.send.optional().map(|send| send.map(|Payload(text)| text.into_bytes()));
         let talk = send.zip(expect.clone());
@@ -157,6 +166,7 @@ impl FlowsTable {
                 Protocol::Tcp => Speech::Tcp { talk: talk?, tls: None },
                 Protocol::Tls => Speech::Tcp { talk: talk?, tls: Some(tls?) },
                 Protocol::Udp => Speech::Udp(talk?),
+                Protocol::Dns => Speech::Dns(dns?),
                 Protocol::Icmp => return None,
             },
             echo,
@@ -172,6 +182,7 @@ impl FlowsTable {
         spoken.takes("send", &self.send, TALK, reader);
         spoken.takes("expect_answer", &self.expect_answer, ANSWER, reader);
         spoken.takes("tls", &self.tls, TLS, reader);
+        spoken.takes("dns", &self.dns, DNS, reader);
         spoken.takes("proxy_protocol", &self.proxy_protocol, STREAM, reader);
         spoken.takes("echo", echo, ECHO, reader);
         if let Some(echo) = echo.given() {
@@ -182,6 +193,7 @@ impl FlowsTable {
         }
         self.http.has_body("expect_answer", &self.expect_answer, reader);
         self.check_expectation(spoken, echo, reader);
+        self.check_dns(spoken, reader);
         if spoken.protocol == Protocol::Udp && self.send.is_absent() {
             reader
                 .missing(spoken.place(), "udp needs something to send")
@@ -200,6 +212,26 @@ impl FlowsTable {
             reader
                 .fault(expect.place(), "only HTTP has headers in which a proxy names the client")
                 .also(spoken.span.as_ref(), "this makes it something else");
+        }
+    }
+
+    fn check_dns(&self, spoken: &Spoken, reader: &mut Reader<'_>) {
+        if spoken.protocol != Protocol::Dns {
+            return;
+        }
+        if self.dns.is_absent() {
+            reader
+                .missing(spoken.place(), "dns needs a question to ask")
+                .hint("add for example dns = { name = \"echo.example.net\" }");
+        }
+        let over_udp = self.dns.given().is_some_and(|dns| !dns.value.is_over_tcp());
+        if let Some(header) = self.proxy_protocol.given().filter(|_| over_udp) {
+            reader
+                .fault(
+                    header.place(),
+                    "the PROXY protocol goes with connections, and DNS travels over UDP here",
+                )
+                .hint("leave it out, or write transport = \"tcp\" into dns");
         }
     }
 }

@@ -66,9 +66,10 @@ choice! {
         "tcp" => Kind(Protocol::Tcp),
         "tls" => Kind(Protocol::Tls),
         "udp" => Kind(Protocol::Udp),
+        "dns" => Kind(Protocol::Dns),
         "icmp" => Kind(Protocol::Icmp),
     }
-    later { "arp", "dns" }
+    later { "arp" }
     elsewhere {
         "https" => "write kind = \"http\" and an https URL",
         "ping" => "write kind = \"icmp\"",
@@ -78,7 +79,7 @@ choice! {
 }
 
 /// What takes an address instead of a URL.
-const ADDRESS: Takers = &[Protocol::Tcp, Protocol::Tls, Protocol::Udp, Protocol::Icmp];
+const ADDRESS: Takers = &[Protocol::Tcp, Protocol::Tls, Protocol::Udp, Protocol::Dns, Protocol::Icmp];
 
 table! {
     /// A probe of something that is no Kubernetes Service.
@@ -172,8 +173,10 @@ impl ProbeTable {
             url.set_fragment(None);
             return Some(url.into());
         }
-        let target = self.address.given()?.value.authority();
-        Some(format!("{}://{target}", spoken.protocol.word()))
+        let target = &self.address.given()?.value;
+        let question = self.flows.dns.given().and_then(|dns| dns.value.name.given());
+        let question = question.map_or_else(String::new, |name| format!("/{}", name.value.0));
+        Some(format!("{}://{target}{question}", spoken.protocol.word()))
     }
 }
 
@@ -203,12 +206,12 @@ fn of_url(url: &Url) -> Option<Place> {
 }
 
 fn of_address(spoken: &Spoken, target: &At<Target>, reader: &mut Reader<'_>) -> Option<Place> {
-    let wrong = match (spoken.protocol, &target.value.host, target.value.port) {
-        (Protocol::Icmp, Host::Address(address), None) => return Some(Place::Node(*address)),
-        (Protocol::Icmp, Host::Address(_), Some(_)) => "icmp knows no ports",
-        (Protocol::Icmp, Host::Name(_), _) => "icmp takes an address, not a name",
-        (_, host, Some(port)) => return Some(Place::Port(host.clone(), port)),
-        (_, _, None) => "the port is missing",
+    let wrong = match (spoken.protocol, &target.value) {
+        (Protocol::Icmp, Target::Host(Host::Address(address))) => return Some(Place::Node(*address)),
+        (Protocol::Icmp, Target::Host(Host::Name(_))) => "icmp takes an address, not a name",
+        (Protocol::Icmp, Target::Server(_)) => "icmp takes an address and no port",
+        (_, Target::Server(server)) => return Some(Place::Port(server.host.clone(), server.port)),
+        (_, Target::Host(_)) => "the port is missing",
     };
     reader.fault(target.place(), wrong).hint(format!("for example {:?}", example(spoken)));
     None

@@ -14,6 +14,7 @@ pub(super) enum Protocol {
     Tcp,
     Tls,
     Udp,
+    Dns,
     Icmp,
 }
 
@@ -24,6 +25,7 @@ choice! {
         "tcp" => Protocol::Tcp,
         "tls" => Protocol::Tls,
         "udp" => Protocol::Udp,
+        "dns" => Protocol::Dns,
     }
 }
 
@@ -35,9 +37,11 @@ pub(super) const TLS: Takers = &[Protocol::Https, Protocol::Tls];
 pub(super) const TALK: Takers = &[Protocol::Tcp, Protocol::Tls, Protocol::Udp];
 pub(super) const ANSWER: Takers =
     &[Protocol::Http, Protocol::Https, Protocol::Tcp, Protocol::Tls, Protocol::Udp];
-pub(super) const STREAM: Takers = &[Protocol::Http, Protocol::Https, Protocol::Tcp, Protocol::Tls];
+pub(super) const STREAM: Takers =
+    &[Protocol::Http, Protocol::Https, Protocol::Tcp, Protocol::Tls, Protocol::Dns];
 pub(super) const ECHO: Takers =
-    &[Protocol::Http, Protocol::Https, Protocol::Tcp, Protocol::Tls, Protocol::Udp];
+    &[Protocol::Http, Protocol::Https, Protocol::Tcp, Protocol::Tls, Protocol::Udp, Protocol::Dns];
+pub(super) const DNS: Takers = &[Protocol::Dns];
 
 impl Protocol {
     /// The word that stands for it.
@@ -48,6 +52,7 @@ impl Protocol {
             Self::Tcp => "tcp",
             Self::Tls => "tls",
             Self::Udp => "udp",
+            Self::Dns => "dns",
             Self::Icmp => "icmp",
         }
     }

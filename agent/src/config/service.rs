@@ -96,7 +96,12 @@ table! {
 impl ServiceTable {
     /// Whether the port is one of UDP.
     pub(super) fn is_udp(&self) -> bool {
-        self.protocol.given().is_some_and(|protocol| protocol.value == Protocol::Udp)
+        let over_tcp = || self.flows.dns.given().is_some_and(|dns| dns.value.is_over_tcp());
+        match self.protocol.given().map(|protocol| protocol.value) {
+            Some(Protocol::Udp) => true,
+            Some(Protocol::Dns) => !over_tcp(),
+            _ => false,
+        }
     }
 
     pub(super) fn resolve(

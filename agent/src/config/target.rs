@@ -1,19 +1,20 @@
 //! `address`: where a probe goes that has no URL.
 
-use std::net::{IpAddr, SocketAddr};
+use std::{fmt, net::IpAddr};
 
 use crate::prober::Host;
 
 use super::{
     name::DnsName,
+    server::Server,
     value::{Complaint, Text, text_values},
 };
 
-/// An address or a name, with a port where one is written.
+/// A server and its port, or a host alone.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Target {
-    pub(super) host: Host,
-    pub(super) port: Option<u16>,
+pub(super) enum Target {
+    Server(Server),
+    Host(Host),
 }
 
 impl Text for Target {
@@ -21,33 +22,24 @@ impl Text for Target {
     const EXAMPLE: &'static str = "192.0.2.30:7";
 
     fn parse(text: &str) -> Result<Self, Complaint> {
-        if let Ok(address) = text.parse::<SocketAddr>() {
-            let host = Host::Address(IpAddr::parse(&address.ip().to_string())?);
-            return Ok(Self { host, port: Some(address.port()) });
-        }
         if text.parse::<IpAddr>().is_ok() {
-            return Ok(Self { host: Host::Address(IpAddr::parse(text)?), port: None });
+            return Ok(Self::Host(Host::Address(IpAddr::parse(text)?)));
         }
-        let (name, port) = match text.split_once(':') {
-            Some((name, port)) => (name, Some(port.parse().map_err(|_| Complaint::expected::<Self>())?)),
-            None => (text, None),
-        };
-        let name = DnsName::parse(name).map_err(|_| Complaint::expected::<Self>())?;
-        Ok(Self { host: Host::Name(name.0), port })
+        match DnsName::parse(text) {
+            Ok(DnsName(name)) => Ok(Self::Host(Host::Name(name))),
+            Err(_) => Server::parse(text).map(Self::Server).map_err(|_| Complaint::expected::<Self>()),
+        }
     }
 }
 
-impl Target {
-    /// The target as it stands in a URL.
-    pub(super) fn authority(&self) -> String {
-        let host = match &self.host {
-            Host::Address(IpAddr::V6(address)) => format!("[{address}]"),
-            Host::Address(address) => address.to_string(),
-            Host::Name(name) => name.clone(),
-        };
-        match self.port {
-            Some(port) => format!("{host}:{port}"),
-            None => host,
+/// As it stands in a URL.
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Server(server) => server.fmt(f),
+            Self::Host(Host::Address(IpAddr::V6(address))) => write!(f, "[{address}]"),
+            Self::Host(Host::Address(address)) => address.fmt(f),
+            Self::Host(Host::Name(name)) => f.write_str(name),
         }
     }
 }

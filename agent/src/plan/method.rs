@@ -49,12 +49,13 @@ pub(super) fn flows(host: Host, port: u16, flows: &Flows, timeout: Duration) -> 
             retransmit_after: UdpExchange::RETRANSMIT_AFTER.min(timeout / 4),
             expect: expect.clone(),
         }),
+        Speech::Dns(question) => Exchange::Dns(question.clone()),
     };
     let bind = match &host {
         Host::Address(address) => bind_towards(*address, &flows.departure.bind),
         Host::Name(_) => flows.departure.bind.clone(),
     };
-    let echo = flows.echo.as_ref();
+    let echo = flows.echo.as_ref().filter(|_| !matches!(flows.speech, Speech::Dns(_)));
     FlowMethod {
         name_servers: flows.departure.name_servers.clone(),
         bind,
@@ -79,6 +80,7 @@ pub(super) fn transport(method: &Method) -> Transport {
     match method {
         Method::Flows(flows) => match &flows.exchange {
             Exchange::Udp(_) => Transport::Udp,
+            Exchange::Dns(question) if !question.tcp => Transport::Udp,
             _ => Transport::Tcp,
         },
         Method::Ping { .. } => Transport::Icmp,

@@ -13,7 +13,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 use vipwatch::{
     config::{self, Config, Errand, Faults, Flows, LoadError, Speech},
-    prober::Roots,
+    prober::{DnsPurpose, Roots},
     schedule::Schedule,
 };
 use vipwatch_model::{echo::EchoFormat, probe::Expectation};
@@ -261,6 +261,20 @@ fn certificates_are_read_and_a_new_content_is_a_change() {
 }
 
 #[test]
+fn a_question_with_an_echo_is_one_for_whoami() {
+    let files = files();
+    let dns = "kind = \"dns\"\naddress = \"192.0.2.53:53\"\ndns = { name = \"echo.example.net\"";
+    let flows = flows_of(&files, &format!("{dns} }}\necho = {{}}"));
+    let Speech::Dns(question) = &flows.speech else { panic!("{flows:?}") };
+    assert_eq!(question.purpose, DnsPurpose::Whoami);
+    let flows = flows_of(&files, &format!("{dns}, expect_addresses = [\"192.0.2.7\"], max_ttl = \"1m\" }}"));
+    let Speech::Dns(question) = &flows.speech else { panic!("{flows:?}") };
+    let addresses = vec!["192.0.2.7".parse().unwrap()];
+    assert_eq!(question.purpose, DnsPurpose::Answer { addresses, min_ttl: None, max_ttl: Some(60) });
+    assert!(!question.tcp);
+}
+
+#[test]
 fn statuses_are_ranges() {
     let keys = "kind = \"http\"\nurl = \"http://192.0.2.30/\"\nexpect_status = [204, \"3xx\", \"400-404\"]";
     let flows = flows_of(&files(), keys);
@@ -310,6 +324,10 @@ fn a_probe_is_shown_by_a_url_without_its_secrets() {
         ("kind = \"tcp\"\naddress = \"echo.example.net:7\"", "tcp://echo.example.net:7"),
         ("kind = \"tls\"\naddress = \"[2001:db8::30]:443\"", "tls://[2001:db8::30]:443"),
         ("kind = \"udp\"\naddress = \"192.0.2.30:7\"\nsend = \"x\"", "udp://192.0.2.30:7"),
+        (
+            "kind = \"dns\"\naddress = \"192.0.2.53:53\"\ndns = { name = \"example.net\" }",
+            "dns://192.0.2.53:53/example.net",
+        ),
         ("kind = \"icmp\"\naddress = \"2001:db8::1\"", "icmp://[2001:db8::1]"),
     ] {
         let config = parse(&format!("{MINIMAL}[[probe]]\nname = \"x\"\n{keys}\n")).unwrap();
@@ -594,7 +612,8 @@ fn the_schema_knows_every_key_that_the_parser_takes() {
     let strayed: String = source
         .lines()
         .map(|line| {
-            let tables = [("echo = {", ""), ("tls = {", ""), ("{", " url ="), ("{", " server =")];
+            let tables =
+                [("echo = {", ""), ("tls = {", ""), ("dns = {", ""), ("{", " url ="), ("{", " server =")];
             tables.iter().fold(line.to_owned(), |line, (open, first)| {
                 line.replace(&format!("{open}{first}"), &format!("{open} {stray},{first}"))
             })

@@ -149,6 +149,17 @@ fn every_kind_of_probe_has_its_method() {
         send = "clientip"
         echo = { format = "address" }
         [[probe]]
+        name = "dns"
+        kind = "dns"
+        address = "192.0.2.53:53"
+        dns = { name = "whoami.example.net" }
+        echo = {}
+        [[probe]]
+        name = "dns-over-tcp"
+        kind = "dns"
+        address = "192.0.2.53:53"
+        dns = { name = "www.example.net", transport = "tcp" }
+        [[probe]]
         name = "icmp"
         kind = "icmp"
         address = "192.0.2.1"
@@ -156,7 +167,7 @@ fn every_kind_of_probe_has_its_method() {
     );
     let transports: Vec<Transport> = plan.probes.iter().map(|planned| planned.probe.transport).collect();
     use Transport::{Icmp, Tcp, Udp};
-    assert_eq!(transports, [Tcp, Tcp, Tcp, Tcp, Udp, Icmp]);
+    assert_eq!(transports, [Tcp, Tcp, Tcp, Tcp, Udp, Udp, Tcp, Icmp]);
 
     let http = flows(&plan, "http");
     assert_eq!((&http.host, http.port), (&Host::Name("control.example.net".into()), 8080));
@@ -178,6 +189,11 @@ fn every_kind_of_probe_has_its_method() {
         (&b"clientip"[..], Duration::from_millis(100))
     );
     assert!(udp.echo.is_some());
+
+    let dns = flows(&plan, "dns");
+    assert!(dns.echo.is_none(), "the question says it all");
+    assert_eq!(planned(&plan, "dns").probe.expectation, Expectation::Preserved);
+    assert_eq!(planned(&plan, "dns-over-tcp").probe.expectation, Expectation::Answer);
 }
 
 /// One flow a second for each second of keeping, as far as it is a flow.
