@@ -13,6 +13,7 @@ mod config;
 mod crash;
 mod echo;
 mod egress;
+mod inspect;
 mod lifecycle;
 mod manifests;
 #[cfg(feature = "namespace-tests")]
