@@ -19,6 +19,7 @@ mod namespace;
 mod overlay;
 mod plan;
 mod pod;
+mod ready;
 mod reexec;
 mod reverse_proxy;
 mod ruleset;

@@ -11,7 +11,7 @@ use super::{
     reader::{At, Reader},
     table::table,
     timing::{Layer, Timing},
-    value::{List, Tables, Whole},
+    value::{List, OneOrMore, Tables, Whole},
 };
 
 /// What is known of the cluster, and what is asked of its nodes whatever services there are.
@@ -55,10 +55,9 @@ table! {
         /// The node's own addresses, as `kubectl get nodes -o wide` shows them. The first of them is the one
         /// that is asked.
         required addresses: List<IpAddr>,
-        /// The part of the pod network that lives on this node (spec.podCIDR).
-        optional pod_cidr: IpNet,
-        /// The same for dual stack (spec.podCIDRs): one per address family. Instead of pod_cidr.
-        optional pod_cidrs: List<IpNet>,
+        /// The part of the pod network that lives on this node (spec.podCIDR); for dual stack a list of two
+        /// (spec.podCIDRs).
+        optional pod_cidr: OneOrMore<IpNet>,
     }
 }
 
@@ -90,16 +89,14 @@ impl ClusterTable {
 }
 
 impl NodeTable {
-    /// Its parts of the pod network, however they are written.
-    pub(super) fn pods(&self) -> impl Iterator<Item = &At<IpNet>> {
-        let several = self.pod_cidrs.given().map_or(&[][..], |list| &list.value.0);
-        self.pod_cidr.given().into_iter().chain(several)
+    /// Its parts of the pod network.
+    pub(super) fn pods(&self) -> &[At<IpNet>] {
+        self.pod_cidr.given().map_or(&[][..], |cidrs| &cidrs.value.0)
     }
 
     fn resolve(self) -> Option<Node> {
-        let pod_cidrs = self.pods().map(|cidr| cidr.value).collect();
+        let pod_cidrs = self.pods().iter().map(|cidr| cidr.value).collect();
         self.pod_cidr.optional()?;
-        self.pod_cidrs.optional()?;
         Some(Node {
             name: self.name.required()?.0,
             addresses: self.addresses.required()?.into_values(),

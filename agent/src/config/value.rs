@@ -166,6 +166,24 @@ impl<T: Value + PartialEq> Value for List<T> {
     }
 }
 
+/// One value, or a list of several.
+#[derive(Debug, Clone)]
+pub(super) struct OneOrMore<T>(pub(super) Vec<At<T>>);
+
+impl<T: Value + PartialEq> Value for OneOrMore<T> {
+    fn read(value: &Toml<'_>, reader: &mut Reader<'_>) -> Option<Self> {
+        if value.get_ref().is_array() {
+            return List::read(value, reader).map(|List(list)| Self(list));
+        }
+        let one = T::read(value, reader)?;
+        Some(Self(vec![At { value: one, span: Some(value.span()) }]))
+    }
+
+    fn schema() -> Schema {
+        json_schema!({ "anyOf": [T::schema(), List::<T>::schema()] })
+    }
+}
+
 /// The tables of a `[[...]]` section. Whatever is no table is reported and left out.
 #[derive(Debug, Clone)]
 pub(super) struct Tables<T>(pub(super) Vec<T>);

@@ -594,10 +594,10 @@ fn the_schema_knows_every_key_that_the_parser_takes() {
     let strayed: String = source
         .lines()
         .map(|line| {
-            let tables = ["echo = {", "tls = {", "{ url =", "{ server ="];
-            tables
-                .iter()
-                .fold(line.to_owned(), |line, table| line.replace(table, &format!("{table} {stray},")))
+            let tables = [("echo = {", ""), ("tls = {", ""), ("{", " url ="), ("{", " server =")];
+            tables.iter().fold(line.to_owned(), |line, (open, first)| {
+                line.replace(&format!("{open}{first}"), &format!("{open} {stray},{first}"))
+            })
         })
         .map(|line| if line.starts_with('[') { format!("{line}\n{stray}\n") } else { line + "\n" })
         .collect();

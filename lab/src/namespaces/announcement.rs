@@ -10,6 +10,7 @@ use anyhow::{Context, Result};
 
 use super::address::{add_alone, alone};
 use super::host::Host;
+use super::ready::await_addresses;
 use super::{CLIENT, CONTROL, NAT};
 use crate::cluster::decide::{announcer, next_hops};
 use crate::cluster::{Cluster, Family};
@@ -39,6 +40,7 @@ impl Announced {
             // cluster the VIP is on no interface.
             let lifetime = if vip.is_ipv6() { "preferred_lft 0" } else { "" };
             node.namespace.ip(&format!("{} {lifetime}", add_alone(*vip, "eth0").trim_end()))?;
+            await_addresses(&node.namespace, "eth0")?;
             node.tell_addresses()?;
         }
         self.pairs = pairs;

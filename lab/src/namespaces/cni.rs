@@ -33,6 +33,8 @@ pub(super) struct Cable {
     pub(super) pod: String,
     /// What `ip` says of the node's end once it carries packets.
     pub(super) ready: &'static str,
+    /// Which of the node's interfaces has the addresses of the pod's gateway.
+    pub(super) gateway: String,
 }
 
 /// How `endpoint` is attached to `node` by a cable whose host end is called `link`.
@@ -42,6 +44,7 @@ pub(super) fn cable(cni: Cni, node: &NodePlan, endpoint: &Endpoint, link: &str) 
         node: format!("link add {link} type veth peer name eth0 netns {namespace}\n"),
         pod: "link set eth0 up\n".to_owned(),
         ready: if cni == Cni::Bridge { "state forwarding" } else { "state UP" },
+        gateway: if cni == Cni::Bridge { "cni0" } else { link }.to_owned(),
     };
     match cni {
         Cni::Bridge => {

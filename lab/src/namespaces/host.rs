@@ -11,6 +11,7 @@ use anyhow::Result;
 use super::address::shared_prefix;
 use super::namespace::Namespace;
 use super::plan::NatPlan;
+use super::ready::{await_addresses, await_link};
 use super::{CLIENT, CONTROL, Link, NAT, NamespacePlan, address, cni, overlay, tool};
 use crate::cluster::{ClusterPlan, NodePlan};
 
@@ -86,7 +87,7 @@ pub(super) fn build_all(plan: &NamespacePlan) -> Result<BTreeMap<String, Host>> 
         host.become_node(node, &plan.cluster)?;
         hosts.push(host);
     }
-    hosts.iter().try_for_each(|host| tool::await_link(&host.port, "state forwarding"))?;
+    hosts.iter().try_for_each(|host| await_link(&host.port, "state forwarding"))?;
     Ok(hosts.into_iter().map(|host| (host.namespace.name().to_owned(), host)).collect())
 }
 
@@ -113,7 +114,8 @@ impl Host {
             self.namespace.name(),
         ))?;
         let lines = addresses.iter().map(|address| address::add(*address, shared_prefix(*address), own));
-        self.namespace.ip(&format!("link set {own} up\n{}", lines.collect::<String>()))
+        self.namespace.ip(&format!("link set {own} up\n{}", lines.collect::<String>()))?;
+        await_addresses(&self.namespace, own)
     }
 
     /// Sends through the machine that has these addresses whatever is not on its own network.
@@ -128,7 +130,7 @@ impl Host {
         self.namespace.sysctl(&FORWARDING)?;
         self.plug("eth1", INSIDE, HOME, &nat.inside)?;
         self.namespace.within(|| tool::run("nft", &["-f", "-"], MASQUERADE))??;
-        tool::await_link(INSIDE, "state forwarding")
+        await_link(INSIDE, "state forwarding")
     }
 
     /// Forwarding, what the CNI plugin needs, and ways to the pods of the other nodes.
@@ -158,7 +160,8 @@ impl Host {
             Link::Down => self.namespace.ip("link set eth0 down"),
             Link::Up => {
                 self.namespace.ip(&format!("link set eth0 up\n{}", self.routes))?;
-                tool::await_link(&self.port, "state forwarding")
+                await_addresses(&self.namespace, "eth0")?;
+                await_link(&self.port, "state forwarding")
             }
         }
     }

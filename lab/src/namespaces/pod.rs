@@ -10,8 +10,9 @@ use vipwatch_echo::server::{self, Limits};
 
 use super::host::Host;
 use super::namespace::Namespace;
+use super::ready::{await_addresses, await_link};
 use super::reverse_proxy::ReverseProxy;
-use super::{cni, echo, tool};
+use super::{cni, echo};
 use crate::cluster::{Backend, Cluster, Endpoint, Service};
 use crate::served::Served;
 
@@ -86,7 +87,9 @@ fn attach(cluster: &Cluster, endpoint: &Endpoint, node: &Host) -> Result<Arc<Nam
     let cable = cni::cable(cluster.cni(), cluster.node(&endpoint.node)?, endpoint, &link);
     node.namespace.ip(&cable.node)?;
     namespace.ip(&cable.pod)?;
-    node.namespace.within(|| tool::await_link(&link, cable.ready))??;
+    node.namespace.within(|| await_link(&link, cable.ready))??;
+    await_addresses(&node.namespace, &cable.gateway)?;
+    await_addresses(&namespace, "eth0")?;
     Ok(Arc::new(namespace))
 }
 

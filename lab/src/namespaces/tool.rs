@@ -4,13 +4,8 @@ use std::env;
 use std::ffi::OsString;
 use std::io::{ErrorKind, Write};
 use std::process::{Command, Stdio};
-use std::thread::sleep;
-use std::time::{Duration, Instant};
 
-use anyhow::{Context, Error, Result, bail, ensure};
-
-const LINK_TIME: Duration = Duration::from_secs(5);
-const LINK_POLL: Duration = Duration::from_millis(1);
+use anyhow::{Context, Error, Result, bail};
 
 /// A command for `program`, found where an unprivileged user's search path does not look, too.
 pub(super) fn command(program: &str) -> Command {
@@ -42,18 +37,6 @@ pub(super) fn run(program: &str, arguments: &[&str], input: &str) -> Result<Stri
 /// Runs lines of `ip` subcommands in the calling thread's network namespace.
 pub(super) fn ip(lines: &str) -> Result<()> {
     run("ip", &["-batch", "-"], lines).map(drop)
-}
-
-/// Waits until `ip` says `ready` of `link`: "state forwarding" when a bridge does so for it, "state UP" when
-/// it belongs to none. The kernel notices a cable that has been plugged in from a queue of its own, a
-/// moment after the command that did it; what is sent before that is lost.
-pub(super) fn await_link(link: &str, ready: &str) -> Result<()> {
-    let start = Instant::now();
-    while !run("ip", &["-details", "link", "show", "dev", link], "")?.contains(ready) {
-        ensure!(start.elapsed() < LINK_TIME, "{link} does not become ready: no \"{ready}\"");
-        sleep(LINK_POLL);
-    }
-    Ok(())
 }
 
 /// Names the package of a program that could not be started because it is missing.

@@ -10,8 +10,11 @@ use vipwatch_lab::cluster::Family;
 use vipwatch_lab::matrix::Transport;
 use vipwatch_lab::namespaces::{CLIENT, NamespaceLab};
 
-/// Shorter than the kernel takes to find that nobody answers for an address.
+/// For a connection or for the answer to a datagram. Shorter than the kernel takes to find that nobody answers
+/// for an address.
 pub(crate) const PATIENCE: Duration = Duration::from_millis(900);
+/// For the answer over a connection that is there.
+const ANSWER_PATIENCE: Duration = Duration::from_secs(10);
 
 /// What an echo server says of a client, and where that sent from.
 #[derive(Debug)]
@@ -44,7 +47,7 @@ pub(crate) fn get_with(
 ) -> io::Result<(SocketAddr, String, String)> {
     let exchange = || {
         let mut stream = TcpStream::connect_timeout(&target, PATIENCE)?;
-        stream.set_read_timeout(Some(PATIENCE))?;
+        stream.set_read_timeout(Some(ANSWER_PATIENCE))?;
         write!(stream, "GET {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n{headers}\r\n")?;
         let mut reply = String::new();
         stream.read_to_string(&mut reply)?;

@@ -31,28 +31,31 @@ export function Transitions({ shown, egress, total }: Props) {
       </div>
       {total === 0 && <p class="empty">Nothing has changed yet.</p>}
       {total > 0 && rows.length === 0 && <p class="empty">No change matches the filter.</p>}
-      <ol>
-        {rows.map((row) => (
-          <li key={row.key}>
-            <p class="when">
-              <span title={exact(row.at)}>{clock(row.at)}</span>
-              <Ago at={row.at} after=" ago" />
-            </p>
-            <div>
-              <p>{row.who}</p>
-              <p class="change">
-                {row.from}
-                <span class="arrow" aria-hidden="true">
-                  →
-                </span>
-                <span class="unseen">to</span>
-                {row.to}
+      {rows.length > 0 && (
+        // It scrolls, so a keyboard has to get there.
+        <ol tabIndex={0} aria-labelledby="transitions">
+          {rows.map((row) => (
+            <li key={row.key}>
+              <p class="when">
+                <span title={exact(row.at)}>{clock(row.at)}</span>
+                <Ago at={row.at} after=" ago" />
               </p>
-              <p class="reason">{row.reason}</p>
-            </div>
-          </li>
-        ))}
-      </ol>
+              <div>
+                <p>{row.who}</p>
+                <p class="change">
+                  {row.from}
+                  <span class="arrow" aria-hidden="true">
+                    →
+                  </span>
+                  <span class="unseen">to</span>
+                  {row.to}
+                </p>
+                <p class="reason">{row.reason}</p>
+              </div>
+            </li>
+          ))}
+        </ol>
+      )}
     </section>
   );
 }
