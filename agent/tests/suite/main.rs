@@ -11,6 +11,7 @@ mod cli;
 mod cluster;
 mod config;
 mod crash;
+mod docs;
 mod echo;
 mod egress;
 mod inspect;
