@@ -9,7 +9,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    cause::Cause,
+    cause::{Cause, CauseKind},
     probe::{Probe, Subject},
     verdict::{Evidence, Finding, Verdict},
     words::words,
@@ -173,7 +173,7 @@ impl Alert {
             opened_at: *at,
             title: title(kind, probe, verdict.finding),
             reason: reason(kind, probe, verdict),
-            cause: verdict.cause.clone(),
+            cause: cause(kind, verdict),
             remedy: verdict.remedy.clone(),
             expected: verdict.expected.clone(),
             observed: observed.collect(),
@@ -194,6 +194,18 @@ fn reason(kind: AlertKind, probe: &Probe, verdict: &Verdict) -> String {
             address.port()
         ),
         _ => verdict.reason.clone(),
+    }
+}
+
+/// The verdict's cause; what one node alone does not show, all of them together do.
+fn cause(kind: AlertKind, verdict: &Verdict) -> Option<Cause> {
+    match (kind, verdict.finding) {
+        (AlertKind::PolicyDrift, Finding::PortClosed) => Some(Cause::new(
+            CauseKind::PolicyReset,
+            "The policy was reset to Cluster by a helm upgrade or an edit, or the service was deleted: kube-proxy closes the port on \
+             all nodes at once.",
+        )),
+        _ => verdict.cause.clone(),
     }
 }
 

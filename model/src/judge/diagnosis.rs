@@ -98,6 +98,15 @@ fn translated(
             "Look at what answers on the VIP, and send the probe to the service that clients reach first.",
         );
     }
+    if let Some(address) = tally.own_address() {
+        return Diagnosis::new(
+            CauseKind::UnknownNat,
+            format!(
+                "{address} is the connection's own source address: no NAT lies on this way, although [egress] expects one."
+            ),
+            "If that is as it should be, name \"socket\" in `[egress] from` beside the others.",
+        );
+    }
     // A default pod network is a strong hint even where [cluster] has no word of it.
     let guess = tally
         .foreign_classes()

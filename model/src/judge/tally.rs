@@ -89,6 +89,13 @@ impl<'a> Tally<'a> {
     }
 
     /// The foreign addresses and whose they are.
+    /// An address that counts as foreign although it is that of the flow's own end.
+    pub(super) fn own_address(&self) -> Option<IpAddr> {
+        let translated = self.evidence.iter().filter(|flow| flow.finding == FlowFinding::Translated);
+        let mut ends = translated.filter_map(|flow| Some((unmapped(flow.local?.ip()), flow.seen?)));
+        ends.find_map(|(local, seen)| (local == seen).then_some(seen))
+    }
+
     pub(super) fn foreign_classes(&self) -> impl Iterator<Item = (IpAddr, &AddressClass)> {
         self.seen.iter().filter_map(|seen| Some((seen.address, seen.class.as_ref()?)))
     }
