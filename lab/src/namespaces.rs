@@ -1,9 +1,9 @@
 //! A cluster of network namespaces with the kernel's own forwarding and address translation.
 //!
-//! The process's own namespace is the switch; around it stand a client, a control and the nodes, each a
-//! namespace of its own, and behind the nodes their pods. nftables does on each node what kube-proxy
-//! would, the VIPs are addresses of the node that announces them, and echo servers and health checks run
-//! in this process on sockets that were opened inside the namespaces.
+//! The process's own namespace is the switch; around it stand a client, a control, a router and the nodes,
+//! each a namespace of its own, and behind the nodes their pods. nftables does on each node what kube-proxy
+//! would, the VIPs are addresses of the node that announces them, or the router has routes to them, and echo
+//! servers and health checks run in this process on sockets that were opened inside the namespaces.
 //!
 //! Such a lab needs a process whose namespaces are its own: see [`inside`]. Everything disappears with
 //! that process.
@@ -48,6 +48,8 @@ use pod::Pod;
 pub const CLIENT: &str = "client";
 /// The name of the machine between the client and the nodes' network, where the plan has one.
 pub const NAT: &str = "nat";
+/// The name of the router that spreads flows over nodes where routes lead to a VIP.
+pub const ROUTER: &str = "router";
 /// The name of the host outside the cluster that runs an echo server of its own, and a
 /// [STUN](crate::stun) and a [DNS](crate::dns) server that tell clients their egress.
 pub const CONTROL: &str = "control";

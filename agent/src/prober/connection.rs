@@ -13,8 +13,8 @@ use super::{
     tls::Handshakes,
 };
 
-/// What bytes go over.
-pub(super) type Wire = Either<TcpStream, TlsStream<TcpStream>>;
+/// What bytes go over. TLS is boxed, so that plain flows, of which there are most, stay small.
+pub(super) type Wire = Either<TcpStream, Box<TlsStream<TcpStream>>>;
 
 /// Connects to where `progress` leads.
 pub(super) async fn open(
@@ -37,5 +37,5 @@ pub(super) async fn open(
     let Some((tls, handshakes)) = tls else { return Ok(Either::Left(stream)) };
     let stream = handshakes.make(tls, stream, &mut progress.certificate).await?;
     progress.phases.tls_us = Some(progress.lap());
-    Ok(Either::Right(stream))
+    Ok(Either::Right(Box::new(stream)))
 }

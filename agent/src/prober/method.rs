@@ -48,7 +48,8 @@ pub struct FlowMethod {
     pub host: Host,
     /// The port there.
     pub port: u16,
-    /// The name servers to ask for `host` and `dns_name`; none: the system's.
+    /// The name servers to ask for `host` and `dns_name`; none: the system's. The way to them is up to the routing
+    /// table, whatever `bind` says.
     pub name_servers: Vec<SocketAddr>,
     /// A name that ought to lead to the target. It is looked up beside the flows, and nothing else is done with
     /// what is found.

@@ -31,7 +31,7 @@ impl Prober {
     /// fails is no fault of the flows.
     pub(super) async fn flows(&self, planned: &Planned, method: &FlowMethod) -> Sight {
         let name = method.dns_name.as_deref();
-        let lookup = OptionFuture::from(name.map(|name| look_up(name, method, planned.timeout)));
+        let lookup = OptionFuture::from(name.map(|name| self.look_up(name, method, planned.timeout)));
         let (mut sight, lookup) = tokio::join!(self.flows_to_host(planned, method), lookup);
         if let Some(Ok(lookup)) = lookup {
             sight.lookup = Some(lookup);
@@ -47,7 +47,7 @@ impl Prober {
             Host::Name(name) => name,
         };
         let started = Instant::now();
-        match look_up(name, method, planned.timeout).await {
+        match self.look_up(name, method, planned.timeout).await {
             Ok(lookup) => {
                 let took = started.elapsed();
                 let mut sight = self.flows_to(planned, method, &lookup.addresses, Some(took)).await;
@@ -78,14 +78,15 @@ impl Prober {
             self.flow(planned, method, progress, limit, canary)
         };
         let measuring = addresses.iter().cycle().take(flows).map(|address| (address, false));
-        let canary = addresses.iter().take(usize::from(method.canary)).map(|address| (address, true));
+        let with_canary = method.canary && matches!(method.exchange, Exchange::Http(_));
+        let canary = addresses.iter().take(usize::from(with_canary)).map(|address| (address, true));
         let mut sight = Sight::default();
         for Ended { flow, certificate } in join_all(measuring.chain(canary).map(flow)).await {
             sight.flows.push(flow);
             sight.certificate = sight.certificate.or(certificate);
         }
         self.blame_ourselves(&method.bind, &mut sight.flows).await;
-        sight.canary = sight.flows.pop_if(|_| method.canary);
+        sight.canary = sight.flows.pop_if(|_| with_canary);
         sight
     }
 
@@ -161,6 +162,21 @@ impl Prober {
         connection::open(&method.bind, method.proxy_header, tls, progress).await
     }
 
+    /// The addresses of a name. The way to the probe's own name servers may be barred here like any other.
+    async fn look_up(&self, name: &str, method: &FlowMethod, limit: Duration) -> Result<Lookup, Failure> {
+        let servers = &method.name_servers;
+        let found = timeout(limit, resolve::addresses(name, servers)).await;
+        match (found.unwrap_or_else(|_| Err(resolve::silent(servers))), servers.first()) {
+            (Ok(addresses), _) => Ok(Lookup { name: name.to_owned(), addresses }),
+            (Err(failure), None) => Err(failure),
+            (Err(failure), Some(server)) => {
+                let unbound = Bind::default();
+                let ours = self.routes.failure_of_ours(FailureKind::Timeout, server.ip(), &unbound);
+                Err(ours.await.unwrap_or(failure))
+            }
+        }
+    }
+
     /// Asks, once per address and kind, whether failures have their cause on this host.
     async fn blame_ourselves(&self, bind: &Bind, flows: &mut [Flow]) {
         let mut asked: Option<(IpAddr, FailureKind, Option<Failure>)> = None;
@@ -175,13 +191,6 @@ impl Prober {
             }
         }
     }
-}
-
-/// The addresses of a name.
-async fn look_up(name: &str, method: &FlowMethod, limit: Duration) -> Result<Lookup, Failure> {
-    let found = timeout(limit, resolve::addresses(name, &method.name_servers)).await;
-    let addresses = found.unwrap_or_else(|_| Err(resolve::silent(&method.name_servers)))?;
-    Ok(Lookup { name: name.to_owned(), addresses })
 }
 
 fn no_slot() -> Failure {

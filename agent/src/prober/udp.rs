@@ -20,6 +20,9 @@ use super::{
     socket,
 };
 
+/// However a probe is described, it is no flood.
+const LEAST_PATIENCE: Duration = Duration::from_millis(10);
+
 /// Sends the datagram and takes the first one that comes back as the answer. The caller bounds the time.
 pub(super) async fn exchange(
     bind: &Bind,
@@ -51,7 +54,7 @@ pub(super) async fn ask(
     socket.connect(progress.remote).await.map_err(failure)?;
     progress.local = Some(socket.local_addr().map_err(failure)?);
     progress.begin();
-    let mut patience = retransmit_after;
+    let mut patience = retransmit_after.max(LEAST_PATIENCE);
     let mut datagram = BytesMut::with_capacity(CAP);
     loop {
         socket.send(question).await.map_err(failure)?;

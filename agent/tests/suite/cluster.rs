@@ -32,6 +32,13 @@ impl Cluster {
         self.lab.state().service(ECHO).unwrap().vips[0]
     }
 
+    /// The nodes as `NAME=ADDR`, and the service's health check node port.
+    pub(crate) fn nodes(&self) -> (Vec<String>, String) {
+        let state = self.lab.state();
+        let nodes = state.nodes().iter().map(|node| format!("{}={}", node.name, node.addresses[0]));
+        (nodes.collect(), state.service(ECHO).unwrap().health_check_node_port.to_string())
+    }
+
     /// The name of the source probe of the service.
     pub(crate) fn vip_probe(&self) -> String {
         format!("{ECHO}@{}", self.vip().ip())

@@ -11,8 +11,10 @@ mod cli;
 mod cluster;
 mod config;
 mod crash;
+mod docs;
 mod echo;
 mod egress;
+mod inspect;
 mod lifecycle;
 mod manifests;
 #[cfg(feature = "namespace-tests")]

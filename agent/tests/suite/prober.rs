@@ -1,6 +1,8 @@
 //! The prober against servers that behave as servers on the network do.
 
 mod bind;
+#[cfg(feature = "namespace-tests")]
+mod blame;
 mod dns;
 mod health;
 mod http;

@@ -1,17 +1,20 @@
 //! Announcing VIPs: the announcing node owns the address, so that its kernel answers ARP or neighbour
 //! solicitations for it, and tells the segment when it takes it over. With routes in its place no node owns
-//! it; then those who send to it have the routes.
+//! it: the router has the routes, and those who send to it have one to the router. They could spread flows over
+//! nodes by themselves, but a route of one's own is looked up anew while a connection lasts, and before it has
+//! its port: connections would change nodes.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::net::{IpAddr, SocketAddr};
+use std::ptr;
 
 use anyhow::{Context, Result};
 
 use super::address::{add_alone, alone};
 use super::host::Host;
 use super::ready::await_addresses;
-use super::{CLIENT, CONTROL, NAT};
+use super::{CLIENT, CONTROL, NAT, ROUTER};
 use crate::cluster::decide::{announcer, next_hops};
 use crate::cluster::{Cluster, Family};
 
@@ -46,27 +49,42 @@ impl Announced {
         self.pairs = pairs;
         if routes != self.routes {
             let gone = self.routes.keys().filter(|vip| !routes.contains_key(vip));
-            let mut lines: String = gone.map(|vip| format!("route delete {}\n", alone(*vip))).collect();
+            let gone: String = gone.map(|vip| format!("route delete {}\n", alone(*vip))).collect();
             self.routes = routes;
-            lines += &self.route_lines();
-            senders(hosts).try_for_each(|sender| sender.namespace.ip(&lines))?;
+            host(ROUTER)?.namespace.ip(&format!("{gone}{}", self.to_nodes()))?;
+            let to_router = self.to_router(host(ROUTER)?);
+            senders(hosts).try_for_each(|sender| sender.namespace.ip(&format!("{gone}{to_router}")))?;
         }
         Ok(())
     }
 
     /// Sets the routes anew that `host` has lost along with its link.
     pub(super) fn restore(&self, host: &Host, hosts: &BTreeMap<String, Host>) -> Result<()> {
-        if senders(hosts).any(|sender| std::ptr::eq(sender, host)) {
-            host.namespace.ip(&self.route_lines())?;
+        let router = hosts.get(ROUTER).context("the router is missing")?;
+        if ptr::eq(host, router) {
+            host.namespace.ip(&self.to_nodes())?;
+        }
+        if senders(hosts).any(|sender| ptr::eq(host, sender)) {
+            host.namespace.ip(&self.to_router(router))?;
         }
         Ok(())
     }
 
-    fn route_lines(&self) -> String {
+    fn to_nodes(&self) -> String {
         let mut lines = String::new();
         for (vip, hops) in &self.routes {
             let hops: String = hops.iter().map(|hop| format!(" nexthop via {hop}")).collect();
             let _ = writeln!(lines, "route replace {}{hops}", alone(*vip));
+        }
+        lines
+    }
+
+    fn to_router(&self, router: &Host) -> String {
+        let mut lines = String::new();
+        for vip in self.routes.keys() {
+            if let Some(address) = router.address(Family::of(*vip)) {
+                let _ = writeln!(lines, "route replace {} via {address}", alone(*vip));
+            }
         }
         lines
     }

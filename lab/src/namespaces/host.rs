@@ -12,16 +12,17 @@ use super::address::shared_prefix;
 use super::namespace::Namespace;
 use super::plan::NatPlan;
 use super::ready::{await_addresses, await_link};
-use super::{CLIENT, CONTROL, Link, NAT, NamespacePlan, address, cni, overlay, tool};
-use crate::cluster::{ClusterPlan, NodePlan};
+use super::{CLIENT, CONTROL, Link, NAT, NamespacePlan, ROUTER, address, cni, overlay, tool};
+use crate::cluster::{ClusterPlan, Family, NodePlan};
 
 /// What every machine is told before there are interfaces to inherit it.
-const SETTINGS: [(&str, &str); 10] = [
-    // Answers may come back another way than requests went, and nobody is to be told of a better one.
+const SETTINGS: [(&str, &str); 11] = [
+    // Answers may come back another way than requests went, and nobody is to learn of a better one.
     ("ipv4/conf/all/rp_filter", "0"),
     ("ipv4/conf/default/rp_filter", "0"),
     ("ipv4/conf/all/send_redirects", "0"),
     ("ipv4/conf/default/send_redirects", "0"),
+    ("ipv6/conf/default/accept_redirects", "0"),
     // See `Host::tell_addresses`.
     ("ipv4/conf/default/arp_notify", "1"),
     ("ipv6/conf/default/ndisc_notify", "1"),
@@ -53,6 +54,8 @@ table inet nat {
 #[derive(Debug)]
 pub(super) struct Host {
     pub(super) namespace: Arc<Namespace>,
+    /// Those of eth0.
+    addresses: Vec<IpAddr>,
     hardware_address: String,
     /// The switch's end of eth0.
     port: String,
@@ -70,7 +73,9 @@ pub(super) fn build_all(plan: &NamespacePlan) -> Result<BTreeMap<String, Host>> 
         number += 1;
         Host::build(name, addresses, switch, format!("port{number}"))
     };
-    let mut hosts = vec![build(CONTROL, &control, LAN)?];
+    let router = build(ROUTER, &plan.router, LAN)?;
+    router.namespace.sysctl(&FORWARDING)?;
+    let mut hosts = vec![build(CONTROL, &control, LAN)?, router];
     match &plan.nat {
         None => hosts.push(build(CLIENT, &plan.client, LAN)?),
         Some(nat) => {
@@ -100,9 +105,20 @@ impl Host {
         let namespace = Namespace::create(name)?;
         namespace.sysctl(&SETTINGS)?;
         let hardware_address = addresses.first().map(|first| hardware_address(0, *first)).unwrap_or_default();
-        let host = Self { namespace: Arc::new(namespace), hardware_address, port, routes: String::new() };
+        let host = Self {
+            namespace: Arc::new(namespace),
+            addresses: addresses.to_vec(),
+            hardware_address,
+            port,
+            routes: String::new(),
+        };
         host.plug("eth0", &host.port, switch, addresses)?;
         Ok(host)
+    }
+
+    /// Its address in `family`.
+    pub(super) fn address(&self, family: Family) -> Option<IpAddr> {
+        self.addresses.iter().copied().find(|address| Family::of(*address) == family)
     }
 
     /// Connects a new interface `own` to the switch by a cable whose other end is called `port`.

@@ -17,6 +17,8 @@ pub struct NamespacePlan {
     pub client: Vec<IpAddr>,
     /// What stands between the client and the nodes' network, if anything does.
     pub nat: Option<NatPlan>,
+    /// The addresses of the router that knows the ways to VIPs which no node announces, one in each family.
+    pub router: Vec<IpAddr>,
     /// Where the host `control` answers, once in each family.
     pub control: Vec<SocketAddr>,
 }
@@ -52,6 +54,7 @@ impl NamespacePlan {
             },
             client: outside(9, 0x9),
             nat: None,
+            router: outside(1, 0x1),
             control: at_port(outside(30, 0x30), 8080),
         }
     }

@@ -3,9 +3,15 @@
 use std::net::IpAddr;
 
 use url::Url;
-use vipwatch_model::{echo::EchoFormat, probe::Transport};
+use vipwatch_model::{
+    dns::{Question, RecordKind},
+    echo::EchoFormat,
+    probe::Transport,
+};
 
-use crate::prober::{Exchange, FlowMethod, Host, HttpExchange, TcpExchange, Tls, UdpExchange};
+use crate::prober::{
+    DnsExchange, DnsPurpose, Exchange, FlowMethod, Host, HttpExchange, TcpExchange, Tls, UdpExchange,
+};
 
 /// A target as it was typed, and how to reach it.
 #[derive(Debug, Clone, PartialEq)]
@@ -36,6 +42,7 @@ impl Target {
                 .or(default)
                 .ok_or_else(|| format!("{text:?} needs a port, as in {}://{host}:8080", url.scheme()))
         };
+        let family = bare.parse::<IpAddr>().ok();
         let (port, transport, exchange) = match url.scheme() {
             "http" => (port(Some(80))?, Transport::Tcp, http(&url, None)),
             "https" => (port(Some(443))?, Transport::Tcp, http(&url, Some(Tls::new(&bare)))),
@@ -47,6 +54,7 @@ impl Target {
                 let send = send.map_or_else(|| CLIENTIP.to_vec(), |text| line(text, ""));
                 (port(None)?, Transport::Udp, Exchange::Udp(UdpExchange::new(send)))
             }
+            "dns" => (port(Some(53))?, Transport::Udp, whoami(&url, family)?),
             other => {
                 return Err(format!("{other}:// is not supported; use http, https, tcp, udp or dns"));
             }
@@ -58,6 +66,18 @@ impl Target {
         let method = FlowMethod { echo: Some(format), ..FlowMethod::new(host, port, exchange) };
         Ok(Self { shown: shown.to_string(), method, transport })
     }
+}
+
+/// CoreDNS' whoami answers any name; the type of the question is that of the address that comes back.
+fn whoami(url: &Url, server: Option<IpAddr>) -> Result<Exchange, String> {
+    let name = match url.path().trim_matches('/') {
+        "" => "whoami.example.net",
+        name => name,
+    };
+    let record = if server.is_some_and(|server| server.is_ipv6()) { RecordKind::Aaaa } else { RecordKind::A };
+    let question =
+        Question::new(name, record).map_err(|error| format!("{name:?} cannot be asked for: {error}"))?;
+    Ok(Exchange::Dns(DnsExchange { question, tcp: false, purpose: DnsPurpose::Whoami }))
 }
 
 /// The command of agnhost netexec that tells the source address; `vipwatch echo` knows it as well.
@@ -112,6 +132,14 @@ mod tests {
         let target = Target::parse("tcp://[2001:db8::201]:7", EchoFormat::Auto, Some("who am i")).unwrap();
         let Exchange::Tcp(tcp) = target.method.exchange else { panic!() };
         assert_eq!(tcp.send, b"who am i\n");
+    }
+
+    #[test]
+    fn a_name_server_is_asked_who_asks_it() {
+        let target = parse("dns://[2001:db8::53]/me.example.net").unwrap();
+        assert_eq!((target.method.port, target.transport), (53, Transport::Udp));
+        let Exchange::Dns(dns) = target.method.exchange else { panic!() };
+        assert_eq!(dns.question, Question::new("me.example.net", RecordKind::Aaaa).unwrap());
     }
 
     #[test]
