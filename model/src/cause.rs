@@ -30,6 +30,10 @@ words! {
         StaleRoute = "stale_route",
         /// The target expects a PROXY protocol header that is not sent, or gets one that it does not expect.
         ProxyProtocol = "proxy_protocol",
+        /// The TLS handshake fails on connections that stand.
+        TlsHandshake = "tls_handshake",
+        /// The pods do not answer, or refuse, although traffic reaches them.
+        Backend = "backend",
         /// The whole node is silent.
         NodeDown = "node_down",
         /// The health check node port belongs to another service now.

@@ -23,7 +23,7 @@ pub struct Sight {
     /// The measuring flows.
     pub flows: Vec<Flow>,
     /// The flow that sent [`CANARY`] in the headers by which proxies name a client. It measures nothing else.
-    pub canary: Option<Flow>,
+    pub canary: Option<Box<Flow>>,
     /// The certificate that the server showed, whether or not it was accepted.
     pub certificate: Option<Certificate>,
     /// What the target's name resolved to.

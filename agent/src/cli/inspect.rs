@@ -24,7 +24,7 @@ use vipwatch_model::{
     observation::{Observation, Sight},
     probe::{Expectation, Probe, ProbeName, Subject, TrafficPolicy, Transport},
     state::Thresholds,
-    verdict::{Finding, Verdict},
+    verdict::{Finding, FlowFinding, Verdict},
 };
 
 use crate::{
@@ -265,11 +265,17 @@ fn code(verdict: &Verdict) -> ExitCode {
     let foreign = verdict.seen.iter().any(|seen| seen.class.is_some());
     if foreign {
         exit::NOT_AS_EXPECTED.into()
-    } else if verdict.finding == Finding::Preserved {
+    } else if verdict.finding == Finding::Preserved
+        && verdict.evidence.iter().all(|flow| is_preserved(flow.finding))
+    {
         ExitCode::SUCCESS
     } else {
         exit::INCONCLUSIVE.into()
     }
+}
+
+fn is_preserved(finding: FlowFinding) -> bool {
+    matches!(finding, FlowFinding::Preserved | FlowFinding::PortChanged)
 }
 
 fn format(text: &str) -> Result<EchoFormat, String> {

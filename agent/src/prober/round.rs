@@ -86,7 +86,7 @@ impl Prober {
             sight.certificate = sight.certificate.or(certificate);
         }
         self.blame_ourselves(&method.bind, &mut sight.flows).await;
-        sight.canary = sight.flows.pop_if(|_| with_canary);
+        sight.canary = sight.flows.pop_if(|_| with_canary).map(Box::new);
         sight
     }
 
@@ -116,7 +116,17 @@ impl Prober {
         let Some(_slot) = self.slot(planned).await else { return progress.ended(Err(no_slot())) };
         let deadline = Instant::now() + limit;
         let outcome = until(deadline, self.attempt(method, canary, deadline, &mut progress)).await;
-        progress.ended(outcome)
+        let mut ended = progress.ended(outcome);
+        // What comes back may be no more than what was sent, unless the echo tells the two apart or was told where to look.
+        if method.proxy_header.is_some()
+            && matches!(method.echo, Some(EchoFormat::Auto | EchoFormat::Known(_)))
+            && let (Outcome::Echoed(report), Some(local)) = (&mut ended.flow.outcome, ended.flow.local)
+            && report.forwarded.is_empty()
+        {
+            report.trusts_headers = true;
+            report.forwarded.push(local.ip());
+        }
+        ended
     }
 
     async fn attempt(

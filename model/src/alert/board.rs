@@ -95,7 +95,7 @@ impl Board {
             let over = |alert: &Alert| {
                 let subject = alert.key.subject.as_str();
                 if alert.key.kind.is_about_service() {
-                    Some(subject) == service && answers_for_service(this)
+                    Some(subject) == service && answers_for_service(this) && !nodes.iter().any(proves_local)
                 } else {
                     subject == this.probe.name.as_str() && is_over(alert.key.kind, this, nodes)
                 }
@@ -183,6 +183,11 @@ fn answers_for_service(node: &Known<'_>) -> bool {
     let finding = node.verdict.finding;
     let as_cluster = node.machine.state == State::Up && finding == Finding::PortClosed;
     as_cluster || matches!(node.machine.state, State::Up | State::Idle) && answers(finding)
+}
+
+/// Whether the node is known to serve a health check port that is open under Local only.
+fn proves_local(node: &Known<'_>) -> bool {
+    node.machine.state == State::Down && node.verdict.finding == Finding::PolicyLocal
 }
 
 fn answers(finding: Finding) -> bool {

@@ -22,8 +22,12 @@ pub(super) fn read(content: &Content<'_>) -> Result<SourceReport, &'static str> 
     let mut report =
         text.as_str().and_then(|text| report_of("origin", text)).ok_or("origin is no address")?;
     if report.forwarded.is_empty() {
-        // httpbin hides the headers of proxies here, go-httpbin shows them.
+        // go-httpbin shows the headers of proxies and gives the peer with its port. httpbin hides them and gives
+        // no port, so that nobody can tell where its origin is from.
         report.forwarded = clients_in(json.get("headers"));
+        if report.forwarded.is_empty() && report.port.is_none() {
+            report.forwarded.push(report.address);
+        }
     }
     Ok(report)
 }

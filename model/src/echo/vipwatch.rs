@@ -1,4 +1,7 @@
-//! `vipwatch echo`: the peer is in `peer.address` and `peer.port`, next to the node's and the pod's name.
+//! `vipwatch echo`: the peer is in `peer.address` and `peer.port`, next to the node's and the pod's name. Behind a
+//! PROXY protocol header the peer is the one that the header names, and the connection's own is in `proxy`.
+
+use std::net::IpAddr;
 
 use serde_json::Value;
 
@@ -15,13 +18,20 @@ pub(super) fn fits(content: &Content<'_>) -> bool {
 
 pub(super) fn read(content: &Content<'_>) -> Result<SourceReport, &'static str> {
     let json = content.json().ok_or("it is no JSON")?;
-    let address = json.pointer("/peer/address").and_then(Value::as_str).and_then(ip);
-    let address = address.ok_or("peer.address is missing or no address")?;
-    let port = json.pointer("/peer/port").and_then(Value::as_u64).and_then(|port| u16::try_from(port).ok());
-    Ok(SourceReport {
-        forwarded: clients_in(json.get("headers")),
-        node: name_at(json, "/node"),
-        pod: name_at(json, "/pod"),
-        ..SourceReport::of(address, port)
-    })
+    let (address, port) = end(json.get("peer")).ok_or("peer.address is missing or no address")?;
+    let mut forwarded = clients_in(json.get("headers"));
+    let report = match end(json.get("proxy")) {
+        Some((own, port)) => {
+            forwarded.insert(0, address);
+            SourceReport::of(own, port)
+        }
+        None => SourceReport::of(address, port),
+    };
+    Ok(SourceReport { forwarded, node: name_at(json, "/node"), pod: name_at(json, "/pod"), ..report })
+}
+
+fn end(value: Option<&Value>) -> Option<(IpAddr, Option<u16>)> {
+    let address = value?.get("address").and_then(Value::as_str).and_then(ip)?;
+    let port = value?.get("port").and_then(Value::as_u64).and_then(|port| u16::try_from(port).ok());
+    Some((address, port))
 }

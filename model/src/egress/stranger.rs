@@ -48,7 +48,8 @@ impl Egress {
             let own = unmapped(local.ip());
             let strange = |address: &IpAddr| {
                 let class = book.classify(*address);
-                Family::of(*address) == Family::of(own)
+                unmapped(*address) != own
+                    && Family::of(*address) == Family::of(own)
                     && !class.is_cluster()
                     && (class != AddressClass::Loopback || own.is_loopback())
                     && self.compare(flow.local, *address) == Comparison::Different

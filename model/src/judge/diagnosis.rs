@@ -80,6 +80,15 @@ fn translated(
              or let it speak the PROXY protocol.",
         );
     }
+    // Neither a bridge nor an overlay, so a pod: nodes never masquerade to that.
+    let is_pod = |class: &AddressClass| matches!(class, AddressClass::PodNetwork { node: Some(_), .. });
+    if tally.foreign_classes().all(|(_, class)| is_pod(class)) {
+        return Diagnosis::new(
+            CauseKind::Proxy,
+            "The address is that of a pod: a proxy in the cluster opens connections of its own, and names the client in no header.",
+            "Let that proxy set X-Forwarded-For or speak the PROXY protocol, or send the probe past it.",
+        );
+    }
     let classes: BTreeSet<&AddressClass> = tally.foreign_classes().map(|(_, class)| class).collect();
     if classes.iter().any(|class| class.is_cluster_network()) {
         return by_cluster(probe, service, finding, tally, scene);
@@ -98,22 +107,14 @@ fn translated(
             "Look at what answers on the VIP, and send the probe to the service that clients reach first.",
         );
     }
-    if let Some(address) = tally.own_address() {
-        return Diagnosis::new(
-            CauseKind::UnknownNat,
-            format!(
-                "{address} is the connection's own source address: no NAT lies on this way, although [egress] expects one."
-            ),
-            "If that is as it should be, name \"socket\" in `[egress] from` beside the others.",
-        );
-    }
     // A default pod network is a strong hint even where [cluster] has no word of it.
     let guess = tally
         .foreign_classes()
         .find_map(|(address, _)| default_pod_network(address).map(|network| (address, network)));
     if let Some((address, network)) = guess {
         let hint = format!(
-            "{address} lies in {network}: nodes masquerade what clients send, as they do for the policy Cluster."
+            "{address} lies in {network}. If it is this cluster's, nodes masquerade what clients send, as they do for the policy Cluster; if it is \
+             a NAT of this agent's own, [egress] has to know of it."
         );
         let remedy = match service {
             Some((service, TrafficPolicy::Local)) => {
@@ -165,21 +166,28 @@ fn by_cluster(
     let rules = format!(
         "on {on}, look for masquerade rules beside kube-proxy's: `nft list ruleset | grep -n masquerade` or `iptables-save -t nat | grep -n MASQUERADE`"
     );
+    // While kube-proxies take over a change one after another, some ports are closed and others not yet.
+    let some_closed = scene
+        .nodes
+        .iter()
+        .any(|node| matches!(node.finding, Some(Finding::PortClosed | Finding::OtherService)));
     match nodes_say(scene.nodes) {
         Some(Nodes::Closed) => Diagnosis::new(
             CauseKind::PolicyReset,
             "The health check node port is closed on every node, so the policy is no longer Local: a helm upgrade or an edit has reset it.",
             service.restore_policy(),
         ),
-        Some(Nodes::Ready(_) | Nodes::Empty) if finding == Finding::PartlyTranslated => Diagnosis::new(
-            CauseKind::MasqueradeOnSomeNodes,
-            format!(
-                "The policy is still Local, since the health check node ports answer, and only some nodes translate: rules that only they \
+        Some(Nodes::Ready(_) | Nodes::Empty) if !some_closed && finding == Finding::PartlyTranslated => {
+            Diagnosis::new(
+                CauseKind::MasqueradeOnSomeNodes,
+                format!(
+                    "The policy is still Local, since the health check node ports answer, and only some nodes translate: rules that only they \
                  have, left by a CNI plug-in or a configuration of their own, on {on}."
-            ),
-            format!("Compare the nodes: {rules}."),
-        ),
-        Some(Nodes::Ready(_) | Nodes::Empty) => Diagnosis::new(
+                ),
+                format!("Compare the nodes: {rules}."),
+            )
+        }
+        Some(Nodes::Ready(_) | Nodes::Empty) if !some_closed => Diagnosis::new(
             CauseKind::Masquerade,
             "The policy is still Local, since the health check node ports answer: the translation comes from beside kube-proxy. An upgrade of the \
              CNI plug-in, Kubernetes or MetalLB, k3s' own load balancer left on, or externalIPs on the service do that.",
@@ -208,6 +216,9 @@ fn unreachable(
     let refused = tally.failed.keys().all(|kind| *kind == FailureKind::Refused);
     let broken = tally.failed.keys().all(|kind| matches!(kind, FailureKind::Reset | FailureKind::Protocol));
     let Some((service, policy)) = service else { return Diagnosis::default() };
+    if tally.all_connected() {
+        return behind_the_connection(service, tally, broken);
+    }
     match nodes_say(scene.nodes) {
         Some(Nodes::Empty) => Diagnosis::new(
             CauseKind::NoEndpoints,
@@ -230,7 +241,16 @@ fn unreachable(
                 "{} but connections are cut at once: often the PROXY protocol is expected and not sent, or sent and not expected.",
                 has_endpoints(&ready)
             ),
-            "Set `proxy_protocol` for this service as its pods want it, or take it off in the proxy before them.",
+            PROXY_PROTOCOL_REMEDY,
+        ),
+        Some(Nodes::Ready(ready)) if refused => Diagnosis::new(
+            CauseKind::Backend,
+            format!(
+                "{} and somebody answers for the VIP and refuses: the pods do not listen on the target port, the service has another \
+                 port, or a firewall rejects.",
+                has_endpoints(&ready)
+            ),
+            service.ask_endpoints(),
         ),
         Some(Nodes::Ready(ready)) => Diagnosis::new(
             CauseKind::AnnouncementOrPath,
@@ -256,6 +276,32 @@ fn unreachable(
             service.ask_announcement(),
         ),
     }
+}
+
+const PROXY_PROTOCOL_REMEDY: &str =
+    "Set `proxy_protocol` for this service as its pods want it, or take it off in the proxy before them.";
+
+/// The connections stand, so the VIP is announced and the way is fine: what answers behind it is at fault.
+fn behind_the_connection(service: Service<'_>, tally: &Tally<'_>, broken: bool) -> Diagnosis {
+    if tally.failed.keys().all(|kind| *kind == FailureKind::Tls) {
+        return Diagnosis::new(
+            CauseKind::TlsHandshake,
+            "Connections stand, so the VIP is announced and the way is fine; the TLS handshake on them fails.",
+            "Look at the certificate that is shown there, and at what this agent trusts and shows itself: `tls` in the configuration.",
+        );
+    }
+    if broken {
+        return Diagnosis::new(
+            CauseKind::ProxyProtocol,
+            "Connections stand and are cut at once: often the PROXY protocol is expected and not sent, or sent and not expected.",
+            PROXY_PROTOCOL_REMEDY,
+        );
+    }
+    Diagnosis::new(
+        CauseKind::Backend,
+        "Connections stand, so the VIP is announced and the way is fine; the pods behind it do not answer on them.",
+        format!("Look at the pods. {}", service.ask_endpoints()),
+    )
 }
 
 fn partly_failing(

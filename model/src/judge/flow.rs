@@ -23,7 +23,7 @@ pub struct FlowVerdict<'a> {
 
 const INSIDE: &str = "this agent's own address lies inside the cluster, where traffic to a VIP is not translated as a client's is";
 const NO_BASELINE: &str = "the agent's egress address of this address family is not known";
-const TRUSTED: &str = "the far side takes the address out of a header that a proxy on the way has set";
+const TRUSTED: &str = "the far side takes the address out of a header: that of a proxy on the way, or the PROXY header sent along";
 
 /// Judges one flow: from whom did the far side see it come?
 #[must_use]
@@ -45,12 +45,12 @@ fn echoed<'a>(local: Option<SocketAddr>, report: &SourceReport, scene: &Scene<'a
     if local.is_some_and(|local| is_inside(local.ip(), scene)) {
         return plain(FlowFinding::Inconclusive, Some(INSIDE));
     }
-    // A measuring flow sends no such header, so a proxy has set it, and the connection's own peer stays unknown.
-    if report.trusts_headers && report.forwarded.contains(&report.address) {
-        return plain(FlowFinding::HeaderTrusted, Some(TRUSTED));
-    }
-    match compare(local, report.address, scene) {
+    // Where the address comes out of a header, the connection's own peer stays unknown. That of somebody else is a loss
+    // all the same: a measuring flow sends no such header, so whoever has set it did not see this agent.
+    let from_header = report.trusts_headers && report.forwarded.contains(&report.address);
+    match compare(local, report, scene) {
         Comparison::NoBaseline => plain(FlowFinding::Inconclusive, Some(no_baseline(local, scene))),
+        Comparison::Same if from_header => plain(FlowFinding::HeaderTrusted, Some(TRUSTED)),
         Comparison::Same if port_changed(local, report) => plain(FlowFinding::PortChanged, None),
         Comparison::Same => plain(FlowFinding::Preserved, None),
         Comparison::Different => {
@@ -76,9 +76,17 @@ pub(super) fn is_inside(local: IpAddr, scene: &Scene<'_>) -> bool {
     scene.book.classify(local).is_cluster()
 }
 
-/// As [`Egress::compare`](crate::egress::Egress::compare), but a flow of one address family that arrives from the
-/// other one has been translated, whether or not there is an egress of that family.
-fn compare(local: Option<SocketAddr>, seen: IpAddr, scene: &Scene<'_>) -> Comparison {
+/// As [`Egress::compare`](crate::egress::Egress::compare), but a flow that arrives as it left has not been translated, even
+/// where a NAT was expected; and a flow of one address family that arrives from the other one has been, whether or not
+/// there is an egress of that family.
+fn compare(local: Option<SocketAddr>, report: &SourceReport, scene: &Scene<'_>) -> Comparison {
+    let seen = report.address;
+    let untouched = |local: SocketAddr| {
+        unmapped(local.ip()) == unmapped(seen) && report.port.is_none_or(|port| port == local.port())
+    };
+    if local.is_some_and(untouched) {
+        return Comparison::Same;
+    }
     let comparison = scene.egress.compare(local, seen);
     let crossed = local.is_some_and(|local| unmapped(local.ip()).is_ipv4() != unmapped(seen).is_ipv4());
     if comparison == Comparison::NoBaseline && crossed && !scene.egress.expected(local).is_empty() {

@@ -20,7 +20,7 @@ pub(super) fn of(probe: &Probe, sight: &Sight, tally: &Tally<'_>, scene: &Scene<
     let notes = [
         tally.inside.map(|local| inside(local, scene)),
         port_changed(probe, tally),
-        sight.canary.as_ref().and_then(headers_trusted),
+        sight.canary.as_deref().and_then(headers_trusted),
         sight.lookup.as_ref().and_then(|lookup| dns_drift(probe, lookup)),
         sight.certificate.as_ref().and_then(|certificate| expiring(certificate, scene)),
         retransmitted(probe, tally),
@@ -120,7 +120,7 @@ fn retransmitted(probe: &Probe, tally: &Tally<'_>) -> Option<Note> {
         let flows = words::count(tally.flows, probe.transport);
         note(
             NoteKind::Retransmitted,
-            format!("In {flows} a datagram had to be sent again {times}: packets are lost on the way."),
+            format!("In {flows} a datagram had to be sent again {times}: packets are lost on the way, or the answer is late."),
         )
     })
 }

@@ -30,8 +30,12 @@ pub(super) struct Tally<'a> {
     pub(super) inconclusive: Option<&'a str>,
     /// Failed by the target's fault, and a detail.
     pub(super) failed: BTreeMap<FailureKind, (u32, Option<&'a str>)>,
+    /// Those of them whose connection stood: somebody answers at the target's address.
+    pub(super) failed_connected: u32,
     /// Not made, by the agent's own fault.
     pub(super) ours: Option<&'a str>,
+    /// How many were not made.
+    pub(super) not_made: u32,
     /// Datagrams that were sent again.
     pub(super) retransmits: u32,
     /// A flow's own port and the one that was seen in its place.
@@ -88,14 +92,13 @@ impl<'a> Tally<'a> {
         remotes.all(|other| other == first).then_some(first)
     }
 
-    /// The foreign addresses and whose they are.
-    /// An address that counts as foreign although it is that of the flow's own end.
-    pub(super) fn own_address(&self) -> Option<IpAddr> {
-        let translated = self.evidence.iter().filter(|flow| flow.finding == FlowFinding::Translated);
-        let mut ends = translated.filter_map(|flow| Some((unmapped(flow.local?.ip()), flow.seen?)));
-        ends.find_map(|(local, seen)| (local == seen).then_some(seen))
+    /// Whether every flow that failed had a connection first.
+    pub(super) fn all_connected(&self) -> bool {
+        self.failed_connected > 0
+            && self.failed_connected == self.failed.values().map(|(n, _)| n).sum::<u32>()
     }
 
+    /// The foreign addresses and whose they are.
     pub(super) fn foreign_classes(&self) -> impl Iterator<Item = (IpAddr, &AddressClass)> {
         self.seen.iter().filter_map(|seen| Some((seen.address, seen.class.as_ref()?)))
     }
@@ -124,16 +127,22 @@ impl<'a> Tally<'a> {
     fn add(&mut self, flow: &'a Flow, scene: &Scene<'a>) {
         let verdict = flow::flow(flow, scene);
         self.evidence.push(flow::evidence(flow, verdict.finding));
-        self.retransmits += u32::from(flow.retransmits);
         match verdict.finding {
-            FlowFinding::NotMade => keep_least(&mut self.ours, verdict.why),
+            FlowFinding::NotMade => {
+                self.not_made += 1;
+                keep_least(&mut self.ours, verdict.why);
+            }
             FlowFinding::Failed => {
+                self.failed_connected += u32::from(flow.phases.connect_us.is_some());
                 let kind = flow.failure().map_or(FailureKind::Protocol, |failure| failure.kind);
                 let (n, detail) = self.failed.entry(kind).or_default();
                 *n += 1;
                 keep_least(detail, verdict.why);
             }
-            _ => self.answered += 1,
+            _ => {
+                self.answered += 1;
+                self.retransmits += u32::from(flow.retransmits);
+            }
         }
         match verdict.finding {
             FlowFinding::Preserved => self.preserved += 1,

@@ -32,14 +32,10 @@ pub(super) fn reason(probe: &Probe, finding: Finding, state: State, tally: &Tall
     let wanted = expected(&probe.expectation, tally.expected.clone()).join(" or ");
     let conclusive = tally.conclusive();
     let mut text = match finding {
-        Finding::Preserved if state == State::Translated => format!(
-            "{} of {conclusive} {noun}s to {target} arrived from this agent's own address, but {wanted} was expected.",
-            tally.preserved
-        ),
         Finding::Preserved => format!(
             "{} of {conclusive} {noun}s to {target} arrived from {}, this agent's own address.",
             tally.preserved,
-            tally.expected.join(" or ")
+            own(tally)
         ),
         Finding::OnlyInHeader if state == State::Translated => format!(
             "All {} to {target} arrived from {} instead of {wanted}; only a header that a proxy sets still names the client.",
@@ -90,10 +86,21 @@ pub(super) fn reason(probe: &Probe, finding: Finding, state: State, tally: &Tall
     if state == State::Translated && !tally.failed.is_empty() {
         let _ = write!(text, " Besides, {}.", tally.failures());
     }
+    if finding != Finding::Blind
+        && let Some(ours) = tally.ours
+    {
+        let _ = write!(text, " {} not made: {ours}.", some(tally.not_made));
+    }
     if state == State::Up && finding == Finding::Preserved && tally.inconclusive.is_some() {
         let _ = write!(text, " {} could not be judged.", some(tally.answered - conclusive));
     }
     text
+}
+
+/// The addresses of this agent that were seen.
+fn own(tally: &Tally<'_>) -> String {
+    let own = tally.seen.iter().filter(|seen| seen.class.is_none());
+    own.map(|seen| seen.address.to_string()).collect::<Vec<_>>().join(" or ")
 }
 
 /// "10.244.1.1 (pod bridge of node-1 in 10.244.1.0/24), 192.0.2.12 (address of node-2)"

@@ -86,7 +86,7 @@ const READ: &[(&str, KnownFormat, &str)] = &[
         "10.244.2.1 for 2001:db8:7::1,198.51.100.7 on node-2 by echoserver-6b5f",
     ),
     ("echoserver-1.4.txt", KnownFormat::Echoserver, "10.244.2.1 for 198.51.100.7"),
-    ("httpbin-ip.json", KnownFormat::Httpbin, "10.244.1.1 trusting"),
+    ("httpbin-ip.json", KnownFormat::Httpbin, "10.244.1.1 for 10.244.1.1 trusting"),
     ("httpbin-get.json", KnownFormat::Httpbin, "198.51.100.7 for 198.51.100.7,203.0.113.9 trusting"),
     ("go-httpbin-get.json", KnownFormat::Httpbin, "10.244.1.1:50312 for 198.51.100.7 trusting"),
     ("kubenurse.json", KnownFormat::Kubenurse, "10.244.1.1:40404 for 198.51.100.7 by kubenurse-8zkqp"),

@@ -2,7 +2,7 @@
 //!
 //! A scenario has a `story`, the service as configured, and `[[round]]`s. A round is one of the VIP (`flows`),
 //! of nodes (`nodes`, by number), or of their kube-proxies (`proxies`: `healthy`, `ineligible`, `unhealthy`, or a failure). A flow is written as the source address (with or without a port) that the far side reports, or as the
-//! word of a failure; after the address may come `for=ADDR` (what a forwarding header holds), `trusting` (the format takes its
+//! word of a failure (`connected` after it: once the connection stood); after the address may come `for=ADDR` (what a forwarding header holds), `trusting` (the format takes its
 //! address from such headers), `pod=NAME`, `on=NODE`; an answer of a health check node port as `ready`, `no endpoints`, `proxy unhealthy`, `other service`, `garbage`,
 //! or the word of a failure. What a round leaves out is not checked; alerts are always checked. Alerts of nodes are
 //! written as `kind node-N`, others as `kind`.
@@ -119,7 +119,10 @@ fn flow(text: &str) -> Flow {
         "garbage" => Outcome::Unreadable("the answer is in no format that vipwatch knows".into()),
         word => match word.parse::<FailureKind>() {
             Ok(kind) => {
-                return Flow::failed(Some("192.0.2.201:80".parse().unwrap()), kind, format!("({word})"));
+                let remote = Some("192.0.2.201:80".parse().unwrap());
+                let mut failed = Flow::failed(remote, kind, format!("({word})"));
+                failed.phases.connect_us = (words.next() == Some("connected")).then_some(500);
+                return failed;
             }
             Err(_) => Outcome::Echoed(report(word, words)),
         },
