@@ -83,11 +83,18 @@ impl Egress {
         let none = baseline.peek().is_none();
         if baseline.any(|net| net.contains(&seen)) {
             Comparison::Same
-        } else if none || self.is_doubtful(local, seen) {
+        } else if none || self.doubts(local, seen) {
             Comparison::NoBaseline
         } else {
             Comparison::Different
         }
+    }
+
+    /// Whether `seen` may be the egress address of a flow whose own end was `local`, and nobody could be asked.
+    #[must_use]
+    pub fn doubts(&self, local: Option<SocketAddr>, seen: IpAddr) -> bool {
+        let doubt = local.map(|local| Stranger { local: unmapped(local.ip()), address: unmapped(seen) });
+        doubt.is_some_and(|doubt| self.doubtful.contains(&doubt))
     }
 
     /// The baseline in words for a flow whose own end was `local`: plain addresses or CIDRs.
@@ -123,11 +130,6 @@ impl Egress {
         self.learnt.iter().filter(move |learnt| {
             if here { learnt.local == local } else { Family::of(learnt.address) == Family::of(local) }
         })
-    }
-
-    fn is_doubtful(&self, local: Option<SocketAddr>, seen: IpAddr) -> bool {
-        let doubt = local.map(|local| Stranger { local: unmapped(local.ip()), address: seen });
-        doubt.is_some_and(|doubt| self.doubtful.contains(&doubt))
     }
 }
 

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use vipwatch_model::{
     egress::{Comparison, Egress, Stranger},
     observation::Observation,
-    probe::{Expectation, Probe},
+    probe::Probe,
 };
 
 use super::memory::{Change, Memory};
@@ -101,10 +101,9 @@ impl Known {
 
     /// The strangers of a round, as far as they matter to `probe`.
     pub(super) fn strangers(&self, probe: &Probe, observation: &Observation) -> BTreeSet<Stranger> {
-        let compares = matches!(probe.expectation, Expectation::Preserved | Expectation::InHeader);
         match observation {
-            Observation::Flows(sight) if compares && self.learns() => {
-                self.egress.strangers(&sight.flows, &self.plan.book)
+            Observation::Flows(sight) if self.learns() => {
+                self.egress.strangers(&sight.flows, &self.plan.book, &probe.expectation)
             }
             _ => BTreeSet::new(),
         }

@@ -8,6 +8,7 @@ use super::{Comparison, Egress, Family, Unknown};
 use crate::{
     address::{AddressBook, AddressClass, unmapped},
     flow::{Flow, Outcome},
+    probe::Expectation,
 };
 
 /// An address that a flow was reported to come from and that nobody can place.
@@ -20,14 +21,24 @@ pub struct Stranger {
 }
 
 impl Egress {
-    /// The strangers among what `flows` reported.
+    /// The strangers among what `flows` reported, as far as `expectation` compares it with the baseline.
     ///
     /// An address of the cluster is none: no client outside can have it, so it says by itself that the flow was
-    /// translated. Neither is a loopback address, unless the flow itself went over loopback. What proxies say of the
-    /// client counts like the peer's address; where either names an egress address, the other is somebody known.
+    /// translated. Neither is a loopback address, unless the flow itself went over loopback. Where the peer or a proxy
+    /// names an egress address, whoever the other is cannot be this agent.
     #[must_use]
-    pub fn strangers(&self, flows: &[Flow], book: &AddressBook) -> BTreeSet<Stranger> {
+    pub fn strangers(
+        &self,
+        flows: &[Flow],
+        book: &AddressBook,
+        expectation: &Expectation,
+    ) -> BTreeSet<Stranger> {
         let mut strangers = BTreeSet::new();
+        let headers = match expectation {
+            Expectation::Preserved => false,
+            Expectation::InHeader => true,
+            Expectation::Within(_) | Expectation::Any | Expectation::Answer => return strangers,
+        };
         for flow in flows {
             let (Some(local), Outcome::Echoed(report)) = (flow.local, &flow.outcome) else { continue };
             let named = || std::iter::once(report.address).chain(report.forwarded.iter().copied());
@@ -42,7 +53,8 @@ impl Egress {
                     && (class != AddressClass::Loopback || own.is_loopback())
                     && self.compare(flow.local, *address) == Comparison::Different
             };
-            let found = named().map(unmapped).filter(strange);
+            let compared = if headers { usize::MAX } else { 1 };
+            let found = named().take(compared).map(unmapped).filter(strange);
             strangers.extend(found.map(|address| Stranger { local: own, address }));
         }
         strangers

@@ -4,6 +4,7 @@ use super::*;
 use crate::{
     address::{AddressBook, Node},
     flow::{Flow, Outcome, Phases, SourceReport},
+    probe::Expectation,
 };
 
 fn egress(socket: bool, fixed: &[&str]) -> Egress {
@@ -83,8 +84,9 @@ fn flow(peer: &str, forwarded: &[&str]) -> Flow {
     }
 }
 
-fn strangers(egress: &Egress, flow: Flow) -> Vec<String> {
-    egress.strangers(&[flow], &book()).iter().map(|stranger| stranger.address.to_string()).collect()
+fn strangers(egress: &Egress, flow: Flow, expectation: &Expectation) -> Vec<String> {
+    let strangers = egress.strangers(&[flow], &book(), expectation);
+    strangers.iter().map(|stranger| stranger.address.to_string()).collect()
 }
 
 #[test]
@@ -98,17 +100,27 @@ fn a_stranger_is_neither_ours_nor_the_clusters() {
         ("10.244.1.1", &[], &[]),
         ("127.0.0.1", &[], &[]),
         ("2001:db8::1", &[], &[]),
-        ("10.244.1.7", &["203.0.113.9"], &["203.0.113.9"]),
-        ("10.244.1.7", &["203.0.113.9", "198.51.100.7"], &[]),
+        ("10.244.1.7", &["203.0.113.9"], &[]),
+        ("203.0.113.9", &["198.51.100.7"], &[]),
     ] {
-        assert_eq!(strangers(&egress, flow(peer, forwarded)), expected, "{peer} {forwarded:?}");
+        let found = strangers(&egress, flow(peer, forwarded), &Expectation::Preserved);
+        assert_eq!(found, expected, "{peer} {forwarded:?}");
     }
     let nobody = Egress::default();
-    assert_eq!(
-        strangers(&nobody, flow("203.0.113.9", &[])),
-        [""; 0],
-        "without a baseline nothing is strange"
-    );
+    let found = strangers(&nobody, flow("203.0.113.9", &[]), &Expectation::Preserved);
+    assert_eq!(found, [""; 0], "without a baseline nothing is strange");
+}
+
+#[test]
+fn only_what_is_compared_can_be_strange() {
+    let egress = Egress { learnt: vec![learnt("10.0.0.2", "198.51.100.7")], ..Egress::default() };
+    let proxied =
+        |forwarded: &[&str]| strangers(&egress, flow("10.244.1.7", forwarded), &Expectation::InHeader);
+    assert_eq!(proxied(&["203.0.113.9"]), ["203.0.113.9"]);
+    assert_eq!(proxied(&["203.0.113.9", "198.51.100.7"]), [""; 0]);
+    for indifferent in [Expectation::Any, Expectation::Answer, Expectation::Within(Vec::new())] {
+        assert_eq!(strangers(&egress, flow("203.0.113.9", &[]), &indifferent), [""; 0]);
+    }
 }
 
 #[test]
@@ -137,9 +149,9 @@ proptest! {
         let egress = Egress { socket, learnt: ours.into_iter().map(learnt).collect(), ..Egress::default() };
         let (peer, header) = (IpAddr::from(peer).to_string(), IpAddr::from(header).to_string());
         let flows = [flow(&peer, &[&header])];
-        let strangers = egress.strangers(&flows, &book());
+        let strangers = egress.strangers(&flows, &book(), &Expectation::InHeader);
         let doubting = egress.doubting(strangers.into_iter().map(|stranger| (stranger, String::new())));
-        prop_assert_eq!(doubting.strangers(&flows, &book()).len(), 0);
+        prop_assert_eq!(doubting.strangers(&flows, &book(), &Expectation::InHeader).len(), 0);
         let compare = |egress: &Egress| egress.compare(flows[0].local, peer.parse().unwrap());
         if compare(&egress) != Comparison::Different {
             prop_assert_eq!(compare(&egress), compare(&doubting));

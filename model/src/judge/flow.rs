@@ -50,22 +50,25 @@ fn echoed<'a>(local: Option<SocketAddr>, report: &SourceReport, scene: &Scene<'a
         return plain(FlowFinding::HeaderTrusted, Some(TRUSTED));
     }
     match compare(local, report.address, scene) {
-        Comparison::NoBaseline => {
-            let why = scene.egress.why_unknown(local).unwrap_or(NO_BASELINE);
-            plain(FlowFinding::Inconclusive, Some(why))
-        }
+        Comparison::NoBaseline => plain(FlowFinding::Inconclusive, Some(no_baseline(local, scene))),
         Comparison::Same if port_changed(local, report) => plain(FlowFinding::PortChanged, None),
         Comparison::Same => plain(FlowFinding::Preserved, None),
         Comparison::Different => {
             let ours = |claimed: &IpAddr| scene.egress.compare(local, *claimed) == Comparison::Same;
             let finding = if report.forwarded.iter().any(ours) {
                 FlowFinding::OnlyInHeader
+            } else if report.forwarded.iter().any(|claimed| scene.egress.doubts(local, *claimed)) {
+                return plain(FlowFinding::Inconclusive, Some(no_baseline(local, scene)));
             } else {
                 FlowFinding::Translated
             };
             FlowVerdict { finding, class: Some(scene.book.classify(report.address)), why: None }
         }
     }
+}
+
+fn no_baseline<'a>(local: Option<SocketAddr>, scene: &Scene<'a>) -> &'a str {
+    scene.egress.why_unknown(local).unwrap_or(NO_BASELINE)
 }
 
 /// Whether `local` is an address of the cluster: from there no translation can be seen.

@@ -111,6 +111,39 @@ fn judged_beside(probe: &Probe, flows: Vec<Flow>, nodes: &[Option<Finding>]) -> 
     source(probe, &flows.into(), &scene)
 }
 
+/// Behind a NAT that may have changed: what nobody could be asked about is no evidence, neither as the peer nor in the
+/// header that is compared. What is of the cluster is.
+#[test]
+fn a_doubtful_address_is_no_evidence() {
+    let learnt = crate::egress::Learnt {
+        local: "192.0.2.9".parse().unwrap(),
+        address: "198.51.100.7".parse().unwrap(),
+        from: "stun".into(),
+        at: DateTime::UNIX_EPOCH,
+    };
+    let egress = Egress { learnt: vec![learnt], ..Egress::default() };
+    let found = |peer: &str, forwarded: &[&str], expectation: Expectation| {
+        let report = SourceReport {
+            forwarded: forwarded.iter().map(|address| address.parse().unwrap()).collect(),
+            ..SourceReport::of(peer.parse().unwrap(), None)
+        };
+        let flows = vec![Flow {
+            local: Some("192.0.2.9:40000".parse().unwrap()),
+            outcome: Outcome::Echoed(report),
+            ..Flow::failed(None, FailureKind::Agent, "")
+        }];
+        let strangers = egress.strangers(&flows, &book(), &expectation);
+        let doubting =
+            egress.doubting(strangers.into_iter().map(|stranger| (stranger, "nobody knows".into())));
+        let scene = Scene { egress: &doubting, book: &book(), nodes: &[], at: DateTime::UNIX_EPOCH };
+        source(&probe(expectation), &flows.into(), &scene).finding
+    };
+    assert_eq!(found("203.0.113.9", &[], Expectation::Preserved), Finding::Inconclusive);
+    assert_eq!(found("10.244.1.7", &["203.0.113.9"], Expectation::Preserved), Finding::Translated);
+    assert_eq!(found("10.244.1.7", &["203.0.113.9"], Expectation::InHeader), Finding::Inconclusive);
+    assert_eq!(found("10.244.1.7", &["198.51.100.7"], Expectation::InHeader), Finding::OnlyInHeader);
+}
+
 fn remapped(flows: &[Flow]) -> Vec<Flow> {
     let other_form = |address: IpAddr| match address {
         IpAddr::V4(v4) => IpAddr::V6(v4.to_ipv6_mapped()),
