@@ -58,7 +58,8 @@ fn every_protocol_tells_the_source_address() {
             dns,
             "protocol = \"dns\"\ndns = { name = \"echo.example.net\", transport = \"tcp\" }\necho = {}",
         ),
-        ("proxied", proxied, "proxy_protocol = \"v2\"\necho = { format = \"vipwatch\" }"),
+        // What the header says is not what the server sees.
+        ("proxied", proxied, "proxy_protocol = \"v2\"\necho = { format = \"json:/proxy/address\" }"),
     ];
     let mut config =
         "[agent]\nvantage = \"test\"\n[defaults]\nflows = 3\nsource_addresses = [\"127.67.0.99\"]\n"
