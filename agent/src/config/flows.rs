@@ -88,7 +88,8 @@ table! {
         /// What is asked of a name server, with dns.
         optional dns: DnsTable,
         /// The version of the PROXY protocol's header to begin each connection with, for a target that
-        /// takes connections from a proxy only.
+        /// takes connections from a proxy only. An echo that believes it tells the header's address, whatever
+        /// became of the connection's: see docs/ingress.md.
         optional proxy_protocol: ProxyVersion,
         /// What the source address that the echo tells ought to be: "preserved" (the agent's own), "header"
         /// (the agent's own, in the headers by which proxies name a client), "any", or one of a list of

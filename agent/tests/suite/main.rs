@@ -27,6 +27,7 @@ mod outsider;
 mod paths;
 mod plan;
 mod prober;
+mod spoken;
 mod store;
 mod tls;
 #[cfg(feature = "namespace-tests")]
