@@ -8,6 +8,7 @@ use std::{
 use futures_util::future::{OptionFuture, join_all};
 use tokio::time::{Instant, timeout};
 use vipwatch_model::{
+    echo::EchoFormat,
     flow::{Failure, FailureKind, Flow, Outcome},
     observation::{Lookup, Sight},
 };

@@ -59,7 +59,7 @@ fn every_protocol_tells_the_source_address() {
             "protocol = \"dns\"\ndns = { name = \"echo.example.net\", transport = \"tcp\" }\necho = {}",
         ),
         // What the header says is not what the server sees.
-        ("proxied", proxied, "proxy_protocol = \"v2\"\necho = { format = \"json:/proxy/address\" }"),
+        ("proxied", proxied, "proxy_protocol = \"v2\"\necho = {}"),
     ];
     let mut config =
         "[agent]\nvantage = \"test\"\n[defaults]\nflows = 3\nsource_addresses = [\"127.67.0.99\"]\n"

@@ -35,3 +35,17 @@ fn end(value: Option<&Value>) -> Option<(IpAddr, Option<u16>)> {
     let port = value?.get("port").and_then(Value::as_u64).and_then(|port| u16::try_from(port).ok());
     Some((address, port))
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::echo::{EchoFormat, Reply};
+
+    #[test]
+    fn behind_a_proxy_header_the_connections_own_peer_is_the_one_that_counts() {
+        let body = br#"{"vipwatch_echo":1,"peer":{"address":"192.0.2.9","port":41234},
+            "proxy":{"address":"10.244.1.1","port":2311},"node":"node-1"}"#;
+        let report = EchoFormat::Auto.read(&Reply::of(body)).unwrap();
+        assert_eq!((report.address.to_string().as_str(), report.port), ("10.244.1.1", Some(2311)));
+        assert_eq!(report.forwarded, ["192.0.2.9".parse::<std::net::IpAddr>().unwrap()]);
+    }
+}

@@ -313,6 +313,9 @@ fn partly_failing(
         .failed
         .keys()
         .all(|kind| matches!(kind, FailureKind::Timeout | FailureKind::Unreachable | FailureKind::Refused));
+    if let Some((service, _)) = service.filter(|_| silent && tally.all_connected()) {
+        return behind_the_connection(service, tally, false);
+    }
     let Some((service, TrafficPolicy::Local)) = service.filter(|_| silent) else {
         return Diagnosis::default();
     };
