@@ -1,4 +1,5 @@
-//! The guides: `docs/verdicts.md` explains every stored word, and the pictures are there and say what they show.
+//! The guides: `docs/verdicts.md` explains every stored word, the pictures are there and say what they show, and
+//! links lead somewhere.
 
 use std::{
     fs,
@@ -72,5 +73,37 @@ fn every_picture_is_shown_and_says_what_it_shows() {
     let shown = pages.split("](pictures/").skip(1).map(|rest| rest.split(')').next().unwrap());
     for name in shown {
         assert!(pictures.iter().any(|(there, _)| there == name), "{name} does not exist");
+    }
+}
+
+/// The heading's name in a link, as GitHub forms it.
+fn anchor(heading: &str) -> String {
+    let plain = heading.trim_start_matches('#').trim().to_lowercase();
+    let kept = plain.chars().filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'));
+    kept.map(|c| if c == ' ' { '-' } else { c }).collect()
+}
+
+fn has_anchor(page: &str, wanted: &str) -> bool {
+    let mut headings = page.lines().filter(|line| line.starts_with('#'));
+    headings.any(|heading| anchor(heading) == wanted) || page.contains(&format!("<a id=\"{wanted}\">"))
+}
+
+#[test]
+fn every_link_leads_somewhere() {
+    let root = docs().join("..");
+    let pages = files(&docs(), "md").into_iter().map(|(name, text)| (docs().join(name), text));
+    let readme = root.join("README.md");
+    let text = fs::read_to_string(&readme).unwrap();
+    for (page, text) in pages.chain([(readme, text)]) {
+        for link in text.split("](").skip(1).map(|rest| rest.split(')').next().unwrap()) {
+            if link.contains("://") {
+                continue;
+            }
+            let (file, wanted) = link.split_once('#').unwrap_or((link, ""));
+            let target = if file.is_empty() { page.clone() } else { page.parent().unwrap().join(file) };
+            assert!(target.exists(), "{}: {link}", page.display());
+            let found = wanted.is_empty() || has_anchor(&fs::read_to_string(&target).unwrap(), wanted);
+            assert!(found, "{}: {link}", page.display());
+        }
     }
 }
