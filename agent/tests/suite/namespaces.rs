@@ -8,7 +8,7 @@ use std::{
 };
 
 use vipwatch_lab::{
-    cluster::{Announcement, ExternalTrafficPolicy},
+    cluster::{Announcement, Change, ExternalTrafficPolicy, ProxyHealth},
     namespaces::{CLIENT, HostProcess, Link, NamespaceLab, NamespacePlan, inside},
 };
 use vipwatch_model::alert::{AlertKind, Event};
@@ -74,6 +74,10 @@ impl Outside {
     }
 
     fn with_database(database: &str) -> Self {
+        Self::configured(|receiver| config(receiver, database))
+    }
+
+    fn configured(config: impl FnOnce(SocketAddr) -> String) -> Self {
         let lab = NamespaceLab::start(&NamespacePlan::default()).unwrap();
         lab.within(CLIENT, || {
             // The page and the webhook are on the client's own loopback.
@@ -83,7 +87,7 @@ impl Outside {
         .unwrap();
         let listener = lab.bind_in(CLIENT, "127.0.0.1:0".parse().unwrap()).unwrap();
         let receiver = Receiver::on(listener);
-        let home = Home::new(&config(receiver.address, database));
+        let home = Home::new(&config(receiver.address));
         let agent = lab.spawn_in(CLIENT, &mut home.command()).unwrap();
         let page = Page::over(lab.within(CLIENT, || connect("127.0.0.1:9180".parse().unwrap())).unwrap());
         let mut outside = Self { lab, receiver, page, _home: home, _agent: agent };
@@ -303,4 +307,47 @@ fn a_read_only_disk_is_named_and_written_to_as_soon_as_it_can_be() {
         .query_row("SELECT id FROM alert WHERE kind = 'source_translated'", [], |row| row.get(0))
         .unwrap();
     assert_eq!(id, opened.alert.id);
+}
+
+#[test]
+fn kube_proxy_and_the_nodes_themselves_are_asked() {
+    if !inside("namespaces::kube_proxy_and_the_nodes_themselves_are_asked") {
+        return;
+    }
+    let mut outside = Outside::configured(|receiver| {
+        config(receiver, "vipwatch.db")
+            .replace("[cluster]\n", "[cluster]\nkube_proxy_health_port = 10256\nping_nodes = true\n")
+    });
+    let of = |overview: &Overview, name: &str| {
+        let probe = overview.probes.iter().find(|probe| probe.name == name);
+        probe.unwrap_or_else(|| panic!("no probe is called {name}")).clone()
+    };
+    let all_up = |overview: &Overview| {
+        (1..=3).all(|n| {
+            let [proxy, ping] = ["kube-proxy", "ping"].map(|kind| of(overview, &format!("{kind}@node-{n}")));
+            proxy.state == State::Up && ping.state == State::Up
+        })
+    };
+    outside.until("every node answers", all_up);
+    outside.lab.apply(&Change::proxy_health("node-2", ProxyHealth::Stale)).unwrap();
+    let (opened, _) = outside.receiver.next_of(AlertKind::NodeDown, Event::Opened, PATIENCE);
+    assert_eq!(opened.alert.node.as_deref(), Some("node-2"), "{opened:#?}");
+    let shown = outside.until("kube-proxy says that it is unwell", |overview| {
+        of(overview, "kube-proxy@node-2").state == State::Down
+    });
+    assert_eq!(of(&shown, "kube-proxy@node-2").last.unwrap().finding, "proxy_unhealthy");
+    assert_eq!(of(&shown, "ping@node-2").state, State::Up, "the node itself is alive");
+
+    outside.lab.apply(&Change::proxy_health("node-2", ProxyHealth::Healthy)).unwrap();
+    outside.lab.apply(&Change::proxy_health("node-3", ProxyHealth::Leaving)).unwrap();
+    outside.until("one is well again, and one leaves on purpose", |overview| {
+        of(overview, "kube-proxy@node-2").state == State::Up
+            && of(overview, "kube-proxy@node-3").state == State::Idle
+    });
+    let told = outside.receiver.all_within(3 * INTERVAL);
+    // Its health check node port had said the same of node-2.
+    assert!(told.iter().all(|other| other.alert.node.as_deref() == Some("node-2")), "{told:#?}");
+
+    outside.lab.set_link("node-1", Link::Down).unwrap();
+    outside.until("the node is silent", |overview| of(overview, "ping@node-1").state == State::Down);
 }
