@@ -1,6 +1,14 @@
 //! Watching a lab of namespaces from its client, in this process: rounds when they are asked for, and their verdicts.
 
-use std::{collections::BTreeMap, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicU16, Ordering},
+    },
+    time::Duration,
+};
 
 use chrono::TimeDelta;
 use vipwatch::{
@@ -97,7 +105,9 @@ impl Watch {
 
     /// The verdicts of one round, by probe.
     pub(crate) fn round(&self, lab: &NamespaceLab) -> BTreeMap<String, Verdict> {
+        let ports = fresh_ports();
         let watched = || {
+            std::fs::write("/proc/sys/net/ipv4/ip_local_port_range", &ports).unwrap();
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
             let chosen: Vec<&Planned> = self.probes.iter().collect();
             runtime.block_on(async {
@@ -107,6 +117,9 @@ impl Watch {
             })
         };
         let finished = lab.within(CLIENT, watched).unwrap();
+        let first: u16 = ports.split_once(' ').unwrap().0.parse().unwrap();
+        let flows = finished.iter().flat_map(|round| &round.verdict.evidence).filter_map(|flow| flow.local);
+        assert!(flows.map(|local| local.port()).all(|port| (first..first + WIDTH).contains(&port)));
         finished.into_iter().map(|round| (round.planned.probe.name.to_string(), round.verdict)).collect()
     }
 }
@@ -134,6 +147,17 @@ fn flows_to(
     let name = ProbeName::new(&probe_name(service, vip, transport));
     let method = Method::Flows(Box::new(method));
     Planned { flows, ..planned(name, subject, expectation, method, transport) }
+}
+
+/// How many source ports a round may use.
+const WIDTH: u16 = 2_000;
+
+/// Source ports that no round before has used. Nodes remember datagrams for a while, and go on translating (or not)
+/// what comes from the same port, whatever has changed since.
+fn fresh_ports() -> String {
+    static ROUNDS: AtomicU16 = AtomicU16::new(0);
+    let first = 10_000 + ROUNDS.fetch_add(1, Ordering::Relaxed) % 25 * WIDTH;
+    format!("{first} {}", first + WIDTH - 1)
 }
 
 /// The name of the probe of a service at a VIP.
