@@ -124,3 +124,108 @@ fn retransmitted(probe: &Probe, tally: &Tally<'_>) -> Option<Note> {
         )
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use chrono::DateTime;
+
+    use super::*;
+    use crate::{
+        address::AddressBook,
+        egress::Egress,
+        flow::SourceReport,
+        judge::source,
+        probe::{Expectation, ProbeName, Subject, Transport},
+        state::Thresholds,
+    };
+
+    const VIPS: [&str; 2] = ["192.0.2.201", "192.0.2.202"];
+
+    fn flow(seen: &str) -> Flow {
+        let mut flow = Flow::failed(None, crate::flow::FailureKind::Timeout, "");
+        flow.local = Some("192.0.2.9:40000".parse().unwrap());
+        flow.outcome = Outcome::Echoed(SourceReport::of(seen.parse().unwrap(), None));
+        flow
+    }
+
+    /// The notes on a round of one preserved flow beside what is in `sight`.
+    fn notes(sight: Sight) -> Vec<(NoteKind, String)> {
+        let flows = if sight.flows.is_empty() { vec![flow("192.0.2.9")] } else { sight.flows };
+        let probe = Probe {
+            name: ProbeName::new("x"),
+            subject: Subject::Endpoint { url: "http://192.0.2.201/".into() },
+            transport: Transport::Udp,
+            expectation: Expectation::Preserved,
+            vips: VIPS.map(|vip| vip.parse().unwrap()).into(),
+            thresholds: Thresholds { alert_after: 1, resolve_after: 1, stale_after: TimeDelta::MAX },
+            labels: BTreeMap::new(),
+        };
+        let egress = Egress { socket: true, ..Egress::default() };
+        let scene =
+            Scene { egress: &egress, book: &AddressBook::default(), nodes: &[], at: DateTime::UNIX_EPOCH };
+        let notes = source(&probe, &Sight { flows, ..sight }, &scene).notes;
+        notes.into_iter().map(|note| (note.kind, note.text)).collect()
+    }
+
+    #[test]
+    fn a_canary_that_comes_back_shows_that_headers_are_believed() {
+        let canary = |seen: &str| notes(Sight { canary: Some(Box::new(flow(seen))), ..Sight::default() });
+        let believed = canary(&CANARY.to_string());
+        assert_eq!(believed[0].0, NoteKind::HeadersTrusted);
+        assert_eq!(canary("192.0.2.9"), []);
+        assert_eq!(canary("10.244.1.1"), [], "translated, but not believed");
+    }
+
+    #[test]
+    fn a_name_that_leads_elsewhere_is_told_with_what_is_strange_and_what_is_missing() {
+        let leads_to = |addresses: &[&str]| {
+            let addresses = addresses.iter().map(|address| address.parse().unwrap()).collect();
+            notes(Sight {
+                lookup: Some(Lookup { name: "echo.example.net".into(), addresses }),
+                ..Sight::default()
+            })
+        };
+        assert_eq!(leads_to(&VIPS), []);
+        for (addresses, part) in [
+            (&["192.0.2.201", "192.0.2.202", "192.0.2.7"][..], "leads to 192.0.2.7, too"),
+            (&["192.0.2.201"], "does not lead to 192.0.2.202"),
+            (&["192.0.2.201", "192.0.2.7"], "leads to 192.0.2.7 instead of 192.0.2.202"),
+        ] {
+            let [(kind, text)] = &leads_to(addresses)[..] else { panic!("{addresses:?}") };
+            assert_eq!(*kind, NoteKind::DnsDrift);
+            assert!(text.contains(part), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_certificate_is_told_of_two_weeks_before_it_expires_and_afterwards() {
+        let left = |left: TimeDelta| {
+            let certificate = Certificate {
+                subject: "echo.example.net".into(),
+                issuer: "an authority".into(),
+                not_before: DateTime::UNIX_EPOCH - TimeDelta::days(30),
+                not_after: DateTime::UNIX_EPOCH + left,
+                chain: 1,
+                refused: None,
+            };
+            notes(Sight { certificate: Some(certificate), ..Sight::default() })
+        };
+        assert_eq!(left(TimeDelta::days(15)), []);
+        assert!(left(TimeDelta::days(3))[0].1.ends_with("in 3 days."));
+        assert!(left(TimeDelta::days(-1))[0].1.contains("expired on 1969-12-31"));
+    }
+
+    #[test]
+    fn repeated_datagrams_count_where_an_answer_came_in_the_end() {
+        let mut late = flow("192.0.2.9");
+        late.retransmits = 2;
+        let mut silent = Flow::failed(None, crate::flow::FailureKind::Timeout, "");
+        silent.retransmits = 3;
+        let told = notes(Sight::from(vec![late, silent.clone()]));
+        assert_eq!(told[0].0, NoteKind::Retransmitted);
+        assert!(told[0].1.contains("2 times"), "{}", told[0].1);
+        assert_eq!(notes(Sight::from(vec![silent])), [], "silence is no loss on the way");
+    }
+}
