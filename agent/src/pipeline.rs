@@ -403,7 +403,7 @@ fn node_sights<'a>(
 }
 
 /// The health check node ports of the service of `probe`.
-fn nodes_watched<'a>(
+pub(crate) fn nodes_watched<'a>(
     plan: &Plan,
     watched: &'a HashMap<ProbeName, Watched>,
     probe: &Probe,

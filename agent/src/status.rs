@@ -23,7 +23,7 @@ use crate::{
     egress::{Change, Known},
     heartbeat::Heartbeat,
     outbox::ReceiverStatus,
-    pipeline::{Last, Pipeline, Watched},
+    pipeline::{Last, Pipeline, Watched, nodes_watched},
     plan::PlannedService,
     store::{DeliveryState, Store},
 };
@@ -271,10 +271,8 @@ fn responder(by: &Responder) -> api::Responder {
 
 /// Nodes with ready endpoints of the probe's service that answered none of its flows.
 fn silent_nodes(pipeline: &Pipeline, watched: &Watched) -> Vec<String> {
-    let service = watched.planned.probe.subject.service();
-    let service = pipeline.plan.services.iter().find(|planned| Some(planned.name.as_str()) == service);
-    let nodes = service.into_iter().flat_map(|service| &service.nodes);
-    let ready = nodes.filter_map(|name| pipeline.watched.get(name)).filter_map(|node| {
+    let nodes = nodes_watched(&pipeline.plan, &pipeline.watched, &watched.planned.probe);
+    let ready = nodes.filter_map(|node| {
         let last = node.last.as_ref()?;
         (last.verdict.finding == Finding::Ready).then(|| node.planned.probe.subject.node()).flatten()
     });

@@ -214,10 +214,9 @@ fn unreachable(
     scene: &Scene<'_>,
 ) -> Diagnosis {
     let refused = tally.failed.keys().all(|kind| *kind == FailureKind::Refused);
-    let broken = tally.failed.keys().all(|kind| matches!(kind, FailureKind::Reset | FailureKind::Protocol));
     let Some((service, policy)) = service else { return Diagnosis::default() };
     if tally.all_connected() {
-        return behind_the_connection(service, tally, broken);
+        return behind_the_connection(service, tally);
     }
     match nodes_say(scene.nodes) {
         Some(Nodes::Empty) => Diagnosis::new(
@@ -234,14 +233,6 @@ fn unreachable(
             CauseKind::PolicyReset,
             "The health check node port is closed on every node as well: the service is gone, or its policy is no longer Local and it has no endpoints.",
             format!("See whether it is there: {}.", service.ask_policy()),
-        ),
-        Some(Nodes::Ready(ready)) if broken => Diagnosis::new(
-            CauseKind::ProxyProtocol,
-            format!(
-                "{} but connections are cut at once: often the PROXY protocol is expected and not sent, or sent and not expected.",
-                has_endpoints(&ready)
-            ),
-            PROXY_PROTOCOL_REMEDY,
         ),
         Some(Nodes::Ready(ready)) if refused => Diagnosis::new(
             CauseKind::Backend,
@@ -278,11 +269,8 @@ fn unreachable(
     }
 }
 
-const PROXY_PROTOCOL_REMEDY: &str =
-    "Set `proxy_protocol` for this service as its pods want it, or take it off in the proxy before them.";
-
 /// The connections stand, so the VIP is announced and the way is fine: what answers behind it is at fault.
-fn behind_the_connection(service: Service<'_>, tally: &Tally<'_>, broken: bool) -> Diagnosis {
+fn behind_the_connection(service: Service<'_>, tally: &Tally<'_>) -> Diagnosis {
     if tally.failed.keys().all(|kind| *kind == FailureKind::Tls) {
         return Diagnosis::new(
             CauseKind::TlsHandshake,
@@ -290,11 +278,11 @@ fn behind_the_connection(service: Service<'_>, tally: &Tally<'_>, broken: bool) 
             "Look at the certificate that is shown there, and at what this agent trusts and shows itself: `tls` in the configuration.",
         );
     }
-    if broken {
+    if tally.failed.keys().all(|kind| matches!(kind, FailureKind::Reset | FailureKind::Protocol)) {
         return Diagnosis::new(
             CauseKind::ProxyProtocol,
             "Connections stand and are cut at once: often the PROXY protocol is expected and not sent, or sent and not expected.",
-            PROXY_PROTOCOL_REMEDY,
+            "Set `proxy_protocol` for this service as its pods want it, or take it off in the proxy before them.",
         );
     }
     Diagnosis::new(
@@ -314,7 +302,7 @@ fn partly_failing(
         .keys()
         .all(|kind| matches!(kind, FailureKind::Timeout | FailureKind::Unreachable | FailureKind::Refused));
     if let Some((service, _)) = service.filter(|_| silent && tally.all_connected()) {
-        return behind_the_connection(service, tally, false);
+        return behind_the_connection(service, tally);
     }
     let Some((service, TrafficPolicy::Local)) = service.filter(|_| silent) else {
         return Diagnosis::default();

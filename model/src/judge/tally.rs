@@ -133,8 +133,11 @@ impl<'a> Tally<'a> {
                 keep_least(&mut self.ours, verdict.why);
             }
             FlowFinding::Failed => {
-                self.failed_connected += u32::from(flow.phases.connect_us.is_some());
                 let kind = flow.failure().map_or(FailureKind::Protocol, |failure| failure.kind);
+                let after_connecting =
+                    matches!(kind, FailureKind::Reset | FailureKind::Protocol | FailureKind::Tls);
+                let connected = after_connecting || flow.phases.connect_us.is_some();
+                self.failed_connected += u32::from(connected);
                 let (n, detail) = self.failed.entry(kind).or_default();
                 *n += 1;
                 keep_least(detail, verdict.why);
