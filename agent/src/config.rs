@@ -63,7 +63,7 @@ pub use self::{
     flows::{Flows, Speech, Talk},
     http::Http,
     probe::{Errand, Probe},
-    receiver::Receiver,
+    receiver::{Means, Receiver, Webhook},
     secret::Secret,
     server::Server,
     service::{Service, ServiceName},

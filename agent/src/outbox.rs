@@ -6,6 +6,8 @@
 
 mod backoff;
 mod lane;
+mod post;
+mod receiver;
 mod webhook;
 
 use std::{collections::HashMap, sync::Arc};
@@ -17,7 +19,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 pub use backoff::retry_delay;
-pub use webhook::{Reply, Webhook};
+pub use receiver::{Message, Receiver, Reply};
 
 use crate::{
     clock::Clock,

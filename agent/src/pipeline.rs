@@ -16,7 +16,7 @@ use std::{
 use chrono::{DateTime, Utc};
 use tokio::sync::{mpsc, watch};
 use vipwatch_model::{
-    alert::{Alert, Board, Changes, Known},
+    alert::{Alert, Board, Changes, Known, Nodes, Scope, conditions},
     judge::NodeSight,
     notification::{Notification, Resolution},
     observation::Observation,
@@ -199,7 +199,7 @@ impl Pipeline {
             let name = planned.probe.name.clone();
             let watched = match old.remove(&name) {
                 Some(before) if before.planned.probe.subject == planned.probe.subject => {
-                    Watched { planned: Arc::clone(planned), ..before }
+                    before.replanned(Arc::clone(planned))
                 }
                 _ => Watched::new(Arc::clone(planned)),
             };
@@ -236,7 +236,7 @@ impl Pipeline {
         let known = |alert: &Alert| {
             plan.probes.iter().any(|planned| {
                 let probe = &planned.probe;
-                if alert.key.kind.is_about_service() {
+                if alert.key.kind.scope() == Scope::Service {
                     probe.subject.node().is_some() && probe.subject.service() == Some(&alert.key.subject)
                 } else {
                     probe.name.as_str() == alert.key.subject
@@ -284,20 +284,30 @@ impl Pipeline {
         };
         let Some(watched) = self.watched.get_mut(&planned.probe.name) else { return };
         self.counters.count(observation.flows(), lateness, missed);
-        let latency_us = watched::latency_us(&observation);
-        let transition = watched.machine.step(verdict.state, at, probe.thresholds);
+        let latency_us = observation.latency_us();
+        let fresh = watched.is_fresh();
+        let transition = watched.machine.step(verdict.state, at, &probe.rules, fresh);
         watched.note(at, &verdict, latency_us);
-        let machine = watched.machine.clone();
+        let mut machine = watched.machine.clone();
 
         let known = Known { probe, machine: &machine, verdict: &verdict, at };
-        let nodes = if self.alerts.needs_nodes(probe, machine.state) {
-            nodes_of(&self.plan, &self.watched, probe)
-        } else {
-            Vec::new()
+        let configured = self.plan.nodes_of(probe).map_or(0, <[_]>::len);
+        let needed = self.alerts.needs_nodes(probe, &machine);
+        let noted: Vec<_> = {
+            let nodes = nodes_of(&self.plan, &self.watched, probe, needed);
+            conditions(&known, &Nodes { known: &nodes, configured }).collect()
         };
+        for (kind, holds) in noted {
+            machine.take_note(kind, holds, at, &probe.rules, fresh);
+        }
+        if let Some(watched) = self.watched.get_mut(&probe.name) {
+            watched.machine.clone_from(&machine);
+        }
+        let known = Known { probe, machine: &machine, verdict: &verdict, at };
+        let nodes = nodes_of(&self.plan, &self.watched, probe, needed);
+        let nodes = Nodes { known: &nodes, configured };
         let new_id = || uuid::Uuid::now_v7().to_string();
         let Changes { opened, resolved } = self.alerts.update(&known, transition.as_ref(), &nodes, new_id);
-        drop(nodes);
         if let Some(transition) = &transition {
             self.note_transition(probe, transition, &verdict);
         }
@@ -376,9 +386,14 @@ impl Pipeline {
     }
 }
 
-/// What is known of all nodes of the probe's service.
-fn nodes_of<'a>(plan: &Plan, watched: &'a HashMap<ProbeName, Watched>, probe: &Probe) -> Vec<Known<'a>> {
-    let known = nodes_watched(plan, watched, probe).filter_map(|node| {
+/// What is known of all nodes of the probe's service, where that is needed.
+fn nodes_of<'a>(
+    plan: &Plan,
+    watched: &'a HashMap<ProbeName, Watched>,
+    probe: &Probe,
+    needed: bool,
+) -> Vec<Known<'a>> {
+    let known = nodes_watched(plan, watched, probe).filter(|_| needed).filter_map(|node| {
         let last = node.last.as_ref()?;
         let probe = &node.planned.probe;
         Some(Known { probe, machine: &node.machine, verdict: &last.verdict, at: last.at })
@@ -408,8 +423,7 @@ pub(crate) fn nodes_watched<'a>(
     watched: &'a HashMap<ProbeName, Watched>,
     probe: &Probe,
 ) -> impl Iterator<Item = &'a Watched> {
-    let service = plan.services.iter().find(|service| Some(service.name.as_str()) == probe.subject.service());
-    service.into_iter().flat_map(|service| &service.nodes).filter_map(|name| watched.get(name))
+    plan.nodes_of(probe).into_iter().flatten().filter_map(|name| watched.get(name))
 }
 
 impl Counters {

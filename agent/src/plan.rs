@@ -14,11 +14,12 @@ use std::{collections::BTreeMap, net::IpAddr, sync::Arc, time::Duration};
 use chrono::{DateTime, TimeDelta, Utc};
 use vipwatch_model::{
     address::AddressBook,
+    alert::AlertKind,
     egress::Egress,
     judge::{self, NodeSight, Scene},
     observation::Observation,
-    probe::{Expectation, Probe, ProbeName, Subject, TrafficPolicy},
-    state::Thresholds,
+    probe::{Expectation, Limits, Probe, ProbeName, Subject, TrafficPolicy},
+    rule::Rules,
     verdict::Verdict,
 };
 
@@ -141,6 +142,14 @@ impl Plan {
         judge::observation(probe, observation, &scene)
     }
 
+    /// The node probes of the service that `probe` belongs to.
+    #[must_use]
+    pub fn nodes_of(&self, probe: &Probe) -> Option<&[ProbeName]> {
+        let name = probe.subject.service()?;
+        let service = self.services.iter().find(|service| service.name == name)?;
+        Some(&service.nodes)
+    }
+
     /// A warning when all targets falling silent at once would take more concurrent flows than
     /// `max_flows` allows: rounds of healthy targets would then wait in vain.
     #[must_use]
@@ -170,14 +179,21 @@ impl Plan {
         let Aim { subject, expectation, vips, labels } = aim;
         let gap = timing.schedule.min_gap();
         let stale_after = TimeDelta::from_std(gap.saturating_mul(5)).unwrap_or(TimeDelta::MAX);
-        let thresholds = Thresholds {
-            alert_after: timing.alert_after,
-            resolve_after: timing.resolve_after,
-            stale_after: stale_after.max(AWAY),
-        };
+        let down = if subject.node().is_some() { AlertKind::NodeDown } else { AlertKind::Unreachable };
+        let rules =
+            Rules { down, ..Rules::uniform(timing.alert_after, timing.resolve_after, stale_after.max(AWAY)) };
         let transport = method::transport(&method);
         self.probes.push(Arc::new(Planned {
-            probe: Probe { name, subject, transport, expectation, vips, thresholds, labels },
+            probe: Probe {
+                name,
+                subject,
+                transport,
+                expectation,
+                vips,
+                limits: Limits::default(),
+                rules,
+                labels,
+            },
             // A poll is one question: asked again at once, the node would say the same.
             flows: if method::is_poll(&method) { 1 } else { u32::from(timing.flows) },
             method,

@@ -20,6 +20,7 @@ use vipwatch_web::{
 };
 
 use crate::{
+    config,
     egress::{Change, Known},
     heartbeat::Heartbeat,
     outbox::ReceiverStatus,
@@ -119,7 +120,7 @@ pub(crate) fn overview(pipeline: &Pipeline) -> Overview {
             .plan
             .receivers
             .iter()
-            .map(|receiver| receiver_view(pipeline, &receiver.name, receivers.get(&receiver.name)))
+            .map(|receiver| receiver_view(pipeline, receiver, receivers.get(&receiver.name)))
             .collect(),
     }
 }
@@ -298,7 +299,7 @@ fn node(pipeline: &Pipeline, name: &ProbeName) -> Option<NodeHealthView> {
 }
 
 fn pending(watched: &Watched) -> Option<Pending> {
-    let (to, rounds, of) = watched.machine.pending(watched.planned.probe.thresholds)?;
+    let (to, rounds, of) = watched.machine.pending(&watched.planned.probe.rules)?;
     Some(Pending { state: state(to), rounds, of })
 }
 
@@ -397,11 +398,15 @@ fn delivery(receiver: &str, status: &ReceiverStatus, alert: &str) -> Option<Deli
     })
 }
 
-fn receiver_view(pipeline: &Pipeline, name: &str, status: Option<&ReceiverStatus>) -> ReceiverView {
-    let before = pipeline.tallies.get(name);
+fn receiver_view(
+    pipeline: &Pipeline,
+    receiver: &config::Receiver,
+    status: Option<&ReceiverStatus>,
+) -> ReceiverView {
+    let before = pipeline.tallies.get(&receiver.name);
     ReceiverView {
-        name: name.to_owned(),
-        kind: "webhook".to_owned(),
+        name: receiver.name.clone(),
+        kind: receiver.means.word().to_owned(),
         pending: status.map_or(0, |status| status.pending),
         delivered: before.map_or(0, |tally| tally.delivered) + status.map_or(0, |status| status.delivered),
         dead: before.map_or(0, |tally| tally.dead) + status.map_or(0, |status| status.dead),

@@ -2,91 +2,40 @@
 //! resolved is decided by the [`board`].
 
 pub mod board;
+mod condition;
+mod kind;
+mod story;
 
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    cause::{Cause, CauseKind},
-    probe::{Probe, Subject},
-    verdict::{Evidence, Finding, Verdict},
-    words::words,
-};
-pub use board::{Board, Changes, Known};
-
-words! {
-    /// What an alert is about.
-    pub enum AlertKind {
-        /// Clients' source addresses are lost although they ought to survive.
-        SourceTranslated = "source_translated",
-        /// The target does not answer.
-        Unreachable = "unreachable",
-        /// Part of the connections fail.
-        Degraded = "degraded",
-        /// A node lost its last ready endpoint of a service.
-        NodeUnhealthy = "node_unhealthy",
-        /// A node does not answer health checks, or its service proxy says that it is unhealthy.
-        NodeDown = "node_down",
-        /// The service's policy or health check node port is not what it was configured as.
-        PolicyDrift = "policy_drift",
-    }
-}
-
-impl AlertKind {
-    /// How bad it is.
-    #[must_use]
-    pub fn severity(self) -> Severity {
-        match self {
-            Self::SourceTranslated | Self::Unreachable => Severity::Critical,
-            Self::Degraded | Self::NodeUnhealthy | Self::NodeDown | Self::PolicyDrift => Severity::Warning,
-        }
-    }
-
-    /// Whether there is one alert per service rather than one per probe.
-    #[must_use]
-    pub fn is_about_service(self) -> bool {
-        self == Self::PolicyDrift
-    }
-}
-
-words! {
-    /// How bad an alert is.
-    pub enum Severity {
-        /// Clients are hurt now.
-        Critical = "critical",
-        /// Something is not as it should be.
-        Warning = "warning",
-        /// For information.
-        Info = "info",
-    }
-}
-
-words! {
-    /// What happened to an alert.
-    pub enum Event {
-        /// It was opened.
-        Opened = "opened",
-        /// It was resolved.
-        Resolved = "resolved",
-    }
-}
+use crate::{cause::Cause, probe::Probe, verdict::Evidence};
+pub use board::{Board, Changes, Known, Nodes};
+pub use condition::conditions;
+pub use kind::{AlertKind, Event, Scope, Severity};
 
 /// What makes two alerts the same: at most one is open per key.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct AlertKey {
     /// What it is about.
     pub kind: AlertKind,
-    /// The probe's name, or the service's for kinds that are about the service.
+    /// The probe's name, the service's for kinds that are about the service, or what of the agent it is about.
     pub subject: String,
 }
 
 impl AlertKey {
+    /// The key of the alert of `kind` that is about the agent itself: `subject` says what of it.
+    #[must_use]
+    pub fn of_vantage(kind: AlertKind, subject: &str) -> Self {
+        Self { kind, subject: subject.to_owned() }
+    }
+
     /// The key of an alert of `kind` that `probe` gives rise to.
     #[must_use]
     pub fn new(kind: AlertKind, probe: &Probe) -> Self {
-        let service = probe.subject.service().filter(|_| kind.is_about_service());
+        let service = probe.subject.service().filter(|_| kind.scope() == Scope::Service);
         Self { kind, subject: service.unwrap_or(probe.name.as_str()).to_owned() }
     }
 }
@@ -151,6 +100,39 @@ pub struct Alert {
 }
 
 impl Alert {
+    /// An alert about the agent itself, without a probe that gave rise to it.
+    #[must_use]
+    pub fn of_vantage(
+        id: String,
+        key: AlertKey,
+        severity: Severity,
+        since: DateTime<Utc>,
+        at: DateTime<Utc>,
+    ) -> Self {
+        Self {
+            id,
+            probe: key.subject.clone(),
+            target: key.subject.clone(),
+            key,
+            severity,
+            service: None,
+            node: None,
+            labels: BTreeMap::new(),
+            since,
+            opened_at: at,
+            title: String::new(),
+            reason: String::new(),
+            cause: None,
+            remedy: None,
+            expected: Vec::new(),
+            observed: Vec::new(),
+            responders: Vec::new(),
+            evidence: Vec::new(),
+            flows_answered: 0,
+            flows: 0,
+        }
+    }
+
     /// Tells the story of an alert that `known` gives rise to.
     #[must_use]
     fn open(id: String, kind: AlertKind, known: &Known<'_>) -> Self {
@@ -163,18 +145,18 @@ impl Alert {
         Self {
             id,
             key: AlertKey::new(kind, probe),
-            severity: kind.severity(),
+            severity: probe.rules.of(kind).severity,
             service: probe.subject.service().map(str::to_owned),
             probe: probe.name.as_str().to_owned(),
-            node: probe.subject.node().filter(|_| !kind.is_about_service()).map(str::to_owned),
+            node: probe.subject.node().filter(|_| kind.scope() == Scope::Probe).map(str::to_owned),
             target: probe.subject.target(),
             labels: probe.labels.clone(),
-            since: machine.began.unwrap_or(*at),
+            since: machine.holds(kind).or(machine.began).unwrap_or(*at),
             opened_at: *at,
-            title: title(kind, probe, verdict.finding),
-            reason: reason(kind, probe, verdict),
-            cause: cause(kind, verdict),
-            remedy: verdict.remedy.clone(),
+            title: story::title(kind, probe, verdict),
+            reason: story::reason(kind, known),
+            cause: story::cause(kind, verdict),
+            remedy: story::remedy(kind, verdict),
             expected: verdict.expected.clone(),
             observed: observed.collect(),
             responders: verdict.answered_by.iter().map(ToString::to_string).collect(),
@@ -182,58 +164,5 @@ impl Alert {
             flows_answered: verdict.answered,
             flows: verdict.flows,
         }
-    }
-}
-
-/// The verdict's reason; only what is told of a whole service has to be said of all its nodes.
-fn reason(kind: AlertKind, probe: &Probe, verdict: &Verdict) -> String {
-    match (&probe.subject, kind, verdict.finding) {
-        (Subject::Node { service, address, .. }, AlertKind::PolicyDrift, Finding::PortClosed) => format!(
-            "The health check node port {} of {service} is closed on every node: its externalTrafficPolicy is no \
-             longer Local, its port changed, or the service is gone.",
-            address.port()
-        ),
-        _ => verdict.reason.clone(),
-    }
-}
-
-/// The verdict's cause; what one node alone does not show, all of them together do.
-fn cause(kind: AlertKind, verdict: &Verdict) -> Option<Cause> {
-    match (kind, verdict.finding) {
-        (AlertKind::PolicyDrift, Finding::PortClosed) => Some(Cause::new(
-            CauseKind::PolicyReset,
-            "The policy was reset to Cluster by a helm upgrade or an edit, or the service was deleted: kube-proxy closes the port on \
-             all nodes at once.",
-        )),
-        _ => verdict.cause.clone(),
-    }
-}
-
-fn title(kind: AlertKind, probe: &Probe, finding: Finding) -> String {
-    let target = probe.subject.target();
-    let what = probe.subject.service().unwrap_or(probe.name.as_str());
-    let node = probe.subject.node().unwrap_or_default();
-    match kind {
-        AlertKind::SourceTranslated if finding == Finding::PartlyTranslated => {
-            format!("{what} loses some clients' source addresses at {target}")
-        }
-        AlertKind::SourceTranslated => format!("{what} loses its clients' source addresses at {target}"),
-        AlertKind::Unreachable if finding == Finding::WrongAnswer => {
-            format!("{what} does not answer as it should at {target}")
-        }
-        AlertKind::Unreachable => format!("{what} does not answer at {target}"),
-        AlertKind::Degraded => format!("{what} answers only some connections at {target}"),
-        AlertKind::NodeUnhealthy => format!("{node} lost its last ready endpoint of {what}"),
-        AlertKind::NodeDown if finding == Finding::ProxyUnhealthy => {
-            format!("the service proxy on {node} is unhealthy")
-        }
-        AlertKind::NodeDown if finding == Finding::PortClosed => {
-            format!("{node} refuses health checks at {target}")
-        }
-        AlertKind::NodeDown => format!("{node} does not answer at {target}"),
-        AlertKind::PolicyDrift if finding == Finding::PolicyLocal => {
-            format!("{what} is no longer the Cluster service it is configured as")
-        }
-        AlertKind::PolicyDrift => format!("{what} is no longer the Local service it is configured as"),
     }
 }

@@ -12,6 +12,7 @@
 pub mod address;
 pub mod alert;
 pub mod cause;
+pub mod dispatch;
 pub mod distribution;
 pub mod dns;
 pub mod echo;
@@ -23,6 +24,8 @@ pub mod notification;
 pub mod observation;
 pub mod probe;
 pub mod proxy_health;
+pub mod rule;
 pub mod state;
+pub mod streak;
 pub mod verdict;
 mod words;

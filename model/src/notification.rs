@@ -12,7 +12,7 @@ use crate::{
 /// The version of the document.
 pub const VERSION: u32 = 1;
 
-/// One notification about one alert.
+/// One notification: what happened to an alert, and to those that are told along with it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Notification {
     /// [`VERSION`].
@@ -25,11 +25,43 @@ pub struct Notification {
     pub vantage: String,
     /// The status page.
     pub page: String,
-    /// The alert.
+    /// The alert; of several, the one that explains the others, or the worst.
     pub alert: Alert,
     /// How it ended, for [`Event::Resolved`].
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resolution: Option<Resolution>,
+    /// Who has taken it on, once somebody has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub acknowledgement: Option<Acknowledgement>,
+    /// What is told along with it: of the same service, or a consequence.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub also: Vec<Companion>,
+}
+
+/// An alert that is told along with another one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Companion {
+    /// What happened to it: in a [`Event::Digest`] any event, otherwise that of the notification.
+    pub event: Event,
+    /// Whether the leading alert most likely explains it.
+    #[serde(default)]
+    pub consequence: bool,
+    /// The alert.
+    pub alert: Alert,
+    /// How it ended, if it did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resolution: Option<Resolution>,
+}
+
+/// Who has taken an alert on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Acknowledgement {
+    /// Who, in their own words.
+    pub by: String,
+    /// Why, or what they do about it.
+    pub comment: String,
+    /// When.
+    pub at: DateTime<Utc>,
 }
 
 /// How an alert ended.
@@ -41,6 +73,9 @@ pub struct Resolution {
     pub open_seconds: i64,
     /// Why it is over, in one or two sentences.
     pub reason: String,
+    /// Whether the receiver was never told that it was opened: it was over before that could be delivered.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub superseded: bool,
 }
 
 impl Notification {
@@ -56,6 +91,12 @@ impl Notification {
         Self::new(Event::Resolved, alert, vantage, page, Some(resolution))
     }
 
+    /// The ids of the alerts that it tells of.
+    pub fn alerts(&self) -> impl Iterator<Item = &str> {
+        let also = self.also.iter().map(|companion| companion.alert.id.as_str());
+        std::iter::once(self.alert.id.as_str()).chain(also)
+    }
+
     fn new(event: Event, alert: Alert, vantage: &str, page: &str, resolution: Option<Resolution>) -> Self {
         Self {
             version: VERSION,
@@ -65,6 +106,8 @@ impl Notification {
             page: page.to_owned(),
             alert,
             resolution,
+            acknowledgement: None,
+            also: Vec::new(),
         }
     }
 }
@@ -102,6 +145,6 @@ impl Resolution {
     }
 
     fn because(alert: &Alert, reason: String, at: DateTime<Utc>) -> Self {
-        Self { at, open_seconds: (at - alert.opened_at).num_seconds().max(0), reason }
+        Self { at, open_seconds: (at - alert.opened_at).num_seconds().max(0), reason, superseded: false }
     }
 }

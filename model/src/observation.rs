@@ -4,7 +4,11 @@ use std::net::IpAddr;
 
 use chrono::{DateTime, Utc};
 
-use crate::{flow::Flow, node_health::NodeHealth, proxy_health::ProxyHealth};
+use crate::{
+    flow::{Flow, Outcome},
+    node_health::NodeHealth,
+    proxy_health::{ProxyAnswer, ProxyHealth},
+};
 
 /// What a round saw.
 #[derive(Debug, Clone, PartialEq)]
@@ -66,7 +70,31 @@ impl From<Vec<Flow>> for Sight {
     }
 }
 
+impl Sight {
+    /// The median time of the answered flows, in microseconds.
+    #[must_use]
+    pub fn latency_us(&self) -> Option<u32> {
+        let answered = |flow: &&Flow| !matches!(flow.outcome, Outcome::Failed(_));
+        let mut times: Vec<u32> =
+            self.flows.iter().filter(answered).map(|flow| flow.phases.total_us()).collect();
+        let middle = times.len() / 2;
+        (!times.is_empty()).then(|| *times.select_nth_unstable(middle).1)
+    }
+}
+
 impl Observation {
+    /// How long the answer took, for flows the median of those that were answered, in microseconds.
+    #[must_use]
+    pub fn latency_us(&self) -> Option<u32> {
+        match self {
+            Self::Flows(sight) => sight.latency_us(),
+            Self::NodeHealth(health) => health.answer.detail().map(|_| health.took_us),
+            Self::ProxyHealth(health) => {
+                (!matches!(health.answer, ProxyAnswer::Failed(_))).then_some(health.took_us)
+            }
+        }
+    }
+
     /// The number of flows that the round made or tried.
     #[must_use]
     pub fn flows(&self) -> usize {

@@ -9,7 +9,7 @@ use std::{
 
 use ipnet::IpNet;
 
-use crate::{state::Thresholds, words::words};
+use crate::{rule::Rules, words::words};
 
 /// A probe's name: `namespace/service@VIP` and `namespace/service@node` for what follows from a service,
 /// `kube-proxy@node` and `ping@node` for what is asked of a node itself, the configured name for a stand-alone
@@ -186,6 +186,15 @@ impl Transport {
     }
 }
 
+/// What answers may cost before the service counts as degraded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Limits {
+    /// The longest time that the middle one of a round's answered flows may take, in microseconds.
+    pub latency_us: Option<u32>,
+    /// The largest share of a round's flows that may fail, in percent.
+    pub loss_percent: u32,
+}
+
 /// A probe, as far as judging and alerting are concerned.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Probe {
@@ -199,8 +208,10 @@ pub struct Probe {
     pub expectation: Expectation,
     /// All VIPs of its service, to which the service's name in DNS ought to lead; empty where it has none.
     pub vips: Vec<IpAddr>,
-    /// How many rounds it takes to change the state.
-    pub thresholds: Thresholds,
+    /// What answers may cost.
+    pub limits: Limits,
+    /// How many rounds it takes to change the state, and to open and resolve alerts.
+    pub rules: Rules,
     /// Labels of the service, for its alerts.
     pub labels: BTreeMap<String, String>,
 }

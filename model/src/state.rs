@@ -1,16 +1,22 @@
 //! The state of a probe, with hysteresis.
 //!
-//! A single odd round changes nothing: it takes `alert_after` consecutive bad rounds to leave *up*, and
-//! `resolve_after` good ones to come back. *Down*, *translated* and *unknown* are three things:
-//! a round that could not see (unknown) neither confirms nor contradicts what was seen before it, so it
-//! leaves a running count alone; only when the agent stays blind for as long as it takes to alert does
-//! the state become unknown.
+//! A single odd round changes nothing: it takes as many bad rounds as the [`Rules`] ask for to leave *up*, and as many
+//! good ones to come back. *Down*, *translated* and *unknown* are three things: a round that could not see
+//! (unknown) neither confirms nor contradicts what was seen before it, so it leaves a running count alone; only
+//! when the agent stays blind for as long as it takes to alert does the state become unknown.
+
+use std::collections::BTreeMap;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::words::words;
+use crate::{
+    alert::AlertKind,
+    rule::{Flapping, Rule, Rules},
+    streak::Streak,
+    words::words,
+};
 
 words! {
     /// The state of a probe.
@@ -47,17 +53,6 @@ pub struct UnknownWord {
     pub what: &'static str,
     /// The word, cut to 64 characters.
     pub word: String,
-}
-
-/// How many consecutive rounds it takes to change the state. Zero means the same as one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Thresholds {
-    /// Bad rounds before the state leaves *up*.
-    pub alert_after: u32,
-    /// Good rounds before it is *up* again.
-    pub resolve_after: u32,
-    /// Rounds further apart than this are not consecutive: the agent was away in between.
-    pub stale_after: TimeDelta,
 }
 
 /// A change of state.
@@ -100,6 +95,25 @@ pub struct Machine {
     pub away: Option<Run>,
     /// Consecutive rounds that could not see.
     pub blind: u32,
+    /// Which of the latest rounds since the last change of state were bad, the newest in the lowest bit; rounds that could not see
+    /// are left out.
+    #[serde(default)]
+    pub bad: u64,
+    /// When the first of those was judged.
+    #[serde(default)]
+    pub bad_since: Option<DateTime<Utc>>,
+    /// What the last round said that could see.
+    #[serde(default)]
+    pub said: Option<State>,
+    /// Which of the latest rounds said something else than the one before them, the newest in the lowest bit.
+    #[serde(default)]
+    pub turns: u64,
+    /// Since when it changes its mind too often.
+    #[serde(default)]
+    pub flapping: Option<DateTime<Utc>>,
+    /// What is counted besides the state: what rounds take note of, by the alert that it may open.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub streaks: BTreeMap<AlertKind, Streak>,
     /// When the last round was judged.
     pub last: Option<DateTime<Utc>>,
 }
@@ -115,18 +129,26 @@ impl Default for Machine {
             candidate: None,
             away: None,
             blind: 0,
+            bad: 0,
+            bad_since: None,
+            said: None,
+            turns: 0,
+            flapping: None,
+            streaks: BTreeMap::new(),
             last: None,
         }
     }
 }
 
 impl Machine {
-    /// Takes in what one round said.
+    /// Takes in what one round said. `fresh` says that it is the probe's first since the agent started, or since it was
+    /// configured anew: such a round counts, but nothing bad is confirmed by it.
     ///
     /// *Better* (*up*, or *idle* unless the state is *up*) has to be said by `resolve_after` rounds on end that agree.
-    /// *Worse* has to be said by `alert_after` rounds on end, of which the last names the state: faults
+    /// *Worse* has to be said by as many rounds on end as its rule asks for, of which the last names the state: faults
     /// that take turns must not hide each other. Once the state is bad, every round that says something else
-    /// counts towards leaving it for another bad one.
+    /// counts towards leaving it for another bad one. Where the rule looks at the last N rounds, good ones in between do not
+    /// matter.
     ///
     /// The first round ever counts at once unless it is bad; a bad one has to be confirmed even then, so
     /// that a start in the middle of a disturbance does not page.
@@ -134,23 +156,27 @@ impl Machine {
         &mut self,
         observed: State,
         now: DateTime<Utc>,
-        thresholds: Thresholds,
+        rules: &Rules,
+        fresh: bool,
     ) -> Option<Transition> {
         let gap = self.last.replace(now).map(|last| now - last);
-        if gap.is_some_and(|gap| gap > thresholds.stale_after) {
+        if gap.is_some_and(|gap| gap > rules.stale_after) {
             self.forget();
-            self.blind = 0;
+            self.forget_window();
+            (self.blind, self.turns, self.said, self.flapping) = (0, 0, None, None);
         }
         if observed == State::Unknown {
             self.blind = self.blind.saturating_add(1);
-            if self.blind < thresholds.alert_after {
+            if self.blind < rules.of(rules.down).rounds.max(1) {
                 return None;
             }
             // What was seen before so long a blindness is no evidence any more.
             self.forget();
+            self.forget_window();
             return (self.state != State::Unknown).then(|| self.change(State::Unknown, now, now));
         }
         self.blind = 0;
+        self.remember(observed, now, rules.flapping);
         if observed == self.state {
             self.forget();
             return None;
@@ -162,16 +188,42 @@ impl Machine {
         self.candidate = Some((observed, same));
         let against = self.state.is_bad() || observed.is_bad() || self.state == State::Up;
         self.away = against.then(|| self.away.map_or(Run::of_one(now), Run::and_another));
-        let run = if self.is_better(observed) { same } else { self.away.unwrap_or(same) };
-        (run.rounds >= self.needed(observed, thresholds)).then(|| self.change(observed, now, run.began))
+        let (run, rule) = (self.run(observed, same, rules), self.rule(observed, rules));
+        let confirmed = run.rounds >= rule.rounds && now - run.began >= rule.lasting;
+        let waits = fresh && !self.is_better(observed);
+        (confirmed && !waits).then(|| self.change(observed, now, run.began))
+    }
+
+    /// Takes in whether a round took note of what may open an alert of `kind`.
+    pub fn take_note(
+        &mut self,
+        kind: AlertKind,
+        holds: bool,
+        now: DateTime<Utc>,
+        rules: &Rules,
+        fresh: bool,
+    ) {
+        if !holds && !self.streaks.contains_key(&kind) {
+            return;
+        }
+        let streak = self.streaks.entry(kind).or_default();
+        streak.step(holds, now, &rules.of(kind), fresh);
+        if streak.is_over() {
+            self.streaks.remove(&kind);
+        }
+    }
+
+    /// Since when what opens an alert of `kind` has been confirmed to hold.
+    #[must_use]
+    pub fn holds(&self, kind: AlertKind) -> Option<DateTime<Utc>> {
+        self.streaks.get(&kind).and_then(Streak::holds)
     }
 
     /// The change that is being counted: what to, how many rounds so far, how many it takes.
     #[must_use]
-    pub fn pending(&self, thresholds: Thresholds) -> Option<(State, u32, u32)> {
+    pub fn pending(&self, rules: &Rules) -> Option<(State, u32, u32)> {
         let (to, same) = self.candidate?;
-        let run = if self.is_better(to) { same } else { self.away.unwrap_or(same) };
-        let needed = self.needed(to, thresholds);
+        let (run, needed) = (self.run(to, same, rules), self.rule(to, rules).rounds);
         Some((to, run.rounds.min(needed), needed))
     }
 
@@ -196,12 +248,58 @@ impl Machine {
         observed == State::Up || (observed == State::Idle && self.state != State::Up)
     }
 
-    fn needed(&self, to: State, thresholds: Thresholds) -> u32 {
-        match to {
-            State::Up | State::Idle if self.since.is_none() => 1,
-            _ if self.is_better(to) => thresholds.resolve_after,
-            _ => thresholds.alert_after,
+    /// The rounds that speak for `to`.
+    fn run(&self, to: State, same: Run, rules: &Rules) -> Run {
+        if self.is_better(to) {
+            return same;
         }
+        let on_end = self.away.unwrap_or(same);
+        let rule = rules.of_state(to);
+        // Where the state is bad already, every round of the window is, whatever it said.
+        if rule.of <= rule.rounds || self.state.is_bad() || !to.is_bad() {
+            return on_end;
+        }
+        let rounds = (self.bad & mask(rule.of)).count_ones();
+        Run { rounds: rounds.max(on_end.rounds), began: self.bad_since.unwrap_or(on_end.began) }
+    }
+
+    /// What it takes to get to `to`: at least one round.
+    fn rule(&self, to: State, rules: &Rules) -> Rule {
+        let better = self.is_better(to);
+        let rule = if better { rules.of_state(self.state) } else { rules.of_state(to) };
+        let rounds = match to {
+            State::Up | State::Idle if self.since.is_none() => 1,
+            _ if better => rule.resolve_after,
+            _ => rule.rounds,
+        };
+        let lasting = if better { TimeDelta::zero() } else { rule.lasting };
+        Rule { rounds: rounds.max(1), lasting, ..rule }
+    }
+
+    /// Notes what a round said that could see, beyond the state.
+    fn remember(&mut self, observed: State, now: DateTime<Utc>, flapping: Flapping) {
+        let bad = observed.is_bad();
+        self.bad = self.bad << 1 | u64::from(bad);
+        self.bad_since = if self.bad == 0 { None } else { self.bad_since.or(bad.then_some(now)) };
+        let turned = self.said.is_some_and(|said| said != observed);
+        self.said = Some(observed);
+        self.turns = self.turns << 1 | u64::from(turned);
+        if flapping.window < 2 {
+            self.flapping = None;
+            return;
+        }
+        let turns = (self.turns & mask(flapping.window - 1)).count_ones();
+        let share = turns * 100 / (flapping.window - 1);
+        self.flapping = match self.flapping {
+            None if share >= flapping.enter => Some(now),
+            Some(_) if share < flapping.leave => None,
+            as_before => as_before,
+        };
+    }
+
+    fn forget_window(&mut self) {
+        self.bad = 0;
+        self.bad_since = None;
     }
 
     fn forget(&mut self) {
@@ -218,8 +316,14 @@ impl Machine {
         self.began = Some(began);
         self.blind = 0;
         self.forget();
+        self.forget_window();
         Transition { from, to, at: now }
     }
+}
+
+/// The lowest `bits` bits.
+fn mask(bits: u32) -> u64 {
+    u64::MAX.checked_shr(64_u32.saturating_sub(bits)).unwrap_or(0)
 }
 
 impl Run {
@@ -239,8 +343,9 @@ mod tests {
 
     use super::*;
 
-    const TWO: Thresholds =
-        Thresholds { alert_after: 2, resolve_after: 2, stale_after: TimeDelta::minutes(10) };
+    fn two() -> Rules {
+        Rules::uniform(2, 2, TimeDelta::minutes(10))
+    }
 
     /// The states after each of `rounds`, ten seconds apart.
     fn run(rounds: &[State]) -> Vec<State> {
@@ -248,7 +353,7 @@ mod tests {
         let mut now = DateTime::UNIX_EPOCH;
         let step = |round: &State| {
             now += TimeDelta::seconds(10);
-            machine.step(*round, now, TWO);
+            machine.step(*round, now, &two(), false);
             machine.state
         };
         rounds.iter().map(step).collect()
@@ -288,9 +393,9 @@ mod tests {
         let rounds = [Up, Unknown, Unknown, Down, Unknown, Unknown, Unknown, Down];
         assert_eq!(run(&rounds).last(), Some(&Unknown));
         let mut machine = Machine::default();
-        machine.step(Up, DateTime::UNIX_EPOCH, TWO);
-        machine.step(Down, DateTime::UNIX_EPOCH + TimeDelta::seconds(10), TWO);
-        machine.step(Down, DateTime::UNIX_EPOCH + TimeDelta::days(3), TWO);
+        machine.step(Up, DateTime::UNIX_EPOCH, &two(), false);
+        machine.step(Down, DateTime::UNIX_EPOCH + TimeDelta::seconds(10), &two(), false);
+        machine.step(Down, DateTime::UNIX_EPOCH + TimeDelta::days(3), &two(), false);
         assert_eq!(machine.state, Up);
     }
 
@@ -305,7 +410,7 @@ mod tests {
     fn what_came_before_is_remembered_across_silence() {
         let mut machine = Machine::default();
         for round in [Up, Down, Down, Idle, Idle] {
-            machine.step(round, DateTime::UNIX_EPOCH, TWO);
+            machine.step(round, DateTime::UNIX_EPOCH, &two(), false);
         }
         assert_eq!((machine.state, machine.settled, machine.settled_before), (Idle, Some(Idle), Some(Up)));
     }
@@ -319,7 +424,7 @@ mod tests {
         fn a_state_is_only_entered_by_rounds_that_said_so(rounds in proptest::collection::vec(any_state(), 1..60)) {
             let mut machine = Machine::default();
             for (i, round) in rounds.iter().enumerate() {
-                if let Some(transition) = machine.step(*round, DateTime::UNIX_EPOCH, TWO) {
+                if let Some(transition) = machine.step(*round, DateTime::UNIX_EPOCH, &two(), false) {
                     prop_assert_eq!(transition.to, *round);
                     prop_assert_ne!(transition.from, transition.to);
                     if transition.to.is_bad() {
@@ -332,8 +437,8 @@ mod tests {
         #[test]
         fn a_lasting_fault_is_always_found(before in proptest::collection::vec(any_state(), 0..20), fault in any_state()) {
             let mut machine = Machine::default();
-            for round in before { machine.step(round, DateTime::UNIX_EPOCH, TWO); }
-            for _ in 0..2 { machine.step(fault, DateTime::UNIX_EPOCH, TWO); }
+            for round in before { machine.step(round, DateTime::UNIX_EPOCH, &two(), false); }
+            for _ in 0..2 { machine.step(fault, DateTime::UNIX_EPOCH, &two(), false); }
             prop_assert_eq!(machine.state, fault);
         }
     }

@@ -27,6 +27,8 @@ words! {
         Answering = "answering",
         /// Some flows were answered and some failed.
         PartlyFailing = "partly_failing",
+        /// Every flow was answered, but it took longer than the limit.
+        Slow = "slow",
         /// No flow was answered as it ought to be: error statuses, or other contents than expected.
         WrongAnswer = "wrong_answer",
         /// No flow was answered.

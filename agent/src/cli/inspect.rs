@@ -22,8 +22,8 @@ use vipwatch_model::{
     judge::{self, NodeSight, Scene},
     node_health::NodeHealth,
     observation::{Observation, Sight},
-    probe::{Expectation, Probe, ProbeName, Subject, TrafficPolicy, Transport},
-    state::Thresholds,
+    probe::{Expectation, Limits, Probe, ProbeName, Subject, TrafficPolicy, Transport},
+    rule::Rules,
     verdict::{Finding, FlowFinding, Verdict},
 };
 
@@ -256,7 +256,8 @@ fn probe(subject: Subject, expectation: Expectation, transport: Transport) -> Pr
         transport,
         expectation,
         vips: Vec::new(),
-        thresholds: Thresholds { alert_after: 1, resolve_after: 1, stale_after: TimeDelta::MAX },
+        rules: Rules::uniform(1, 1, TimeDelta::MAX),
+        limits: Limits::default(),
         labels: BTreeMap::new(),
     }
 }

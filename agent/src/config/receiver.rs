@@ -13,19 +13,43 @@ use super::{
     value::Pairs,
 };
 
-/// A webhook.
+/// Someone to tell about alerts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Receiver {
     /// Its name, unique among the receivers.
     pub name: String,
-    /// Where deliveries go: `http` or `https`. Secret, because many services put a token into it.
-    pub url: Secret,
-    /// Scheme, host and port of the URL: what may be shown of it.
+    /// What may be shown of where deliveries go: of a URL scheme, host and port.
     pub origin: String,
     /// How long one attempt may take.
     pub timeout: Duration,
+    /// How it is told.
+    pub means: Means,
+}
+
+/// How a receiver is told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Means {
+    /// By a POST with the JSON document.
+    Webhook(Webhook),
+}
+
+/// A webhook.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Webhook {
+    /// Where deliveries go: `http` or `https`. Secret, because many services put a token into it.
+    pub url: Secret,
     /// Headers to send along.
     pub headers: BTreeMap<String, Secret>,
+}
+
+impl Means {
+    /// The word that stands for it in the configuration and on the page.
+    #[must_use]
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Webhook(_) => "webhook",
+        }
+    }
 }
 
 /// How a receiver is told.
@@ -56,17 +80,21 @@ table! {
 
 impl ReceiverTable {
     pub(super) fn resolve(self) -> Option<Receiver> {
-        match self.kind.required()? {
-            Kind::Webhook => {}
-        }
+        let kind = self.kind.required()?;
         let Hidden(WebUrl(url)) = self.url.required()?;
         let headers = self.headers.optional()?.map(|headers| headers.pairs).unwrap_or_default();
+        let origin = url.origin().ascii_serialization();
+        let means = match kind {
+            Kind::Webhook => Means::Webhook(Webhook {
+                url: Secret::from(String::from(url)),
+                headers: headers.into_iter().map(|(name, Hidden(value))| (name, value.0)).collect(),
+            }),
+        };
         Some(Receiver {
             name: self.name.required()?.0,
-            origin: url.origin().ascii_serialization(),
-            url: Secret::from(String::from(url)),
+            origin,
             timeout: self.timeout.required()?.get(),
-            headers: headers.into_iter().map(|(name, Hidden(value))| (name, value.0)).collect(),
+            means,
         })
     }
 }

@@ -6,8 +6,8 @@ use std::{net::IpAddr, time::Duration};
 use url::{Host as UrlHost, Url};
 use vipwatch_model::{
     echo::EchoFormat,
-    probe::{Expectation, Probe, ProbeName, Subject, Transport},
-    state::Thresholds,
+    probe::{Expectation, Limits, Probe, ProbeName, Subject, Transport},
+    rule::Rules,
 };
 
 use super::{echo, memory::Answer};
@@ -57,7 +57,8 @@ fn once(name: &str, method: FlowMethod, limit: Duration) -> Planned {
             transport: Transport::Tcp,
             vips: Vec::new(),
             expectation: Expectation::Any,
-            thresholds: Thresholds { alert_after: 1, resolve_after: 1, stale_after: chrono::TimeDelta::MAX },
+            rules: Rules::uniform(1, 1, chrono::TimeDelta::MAX),
+            limits: Limits::default(),
             labels: std::collections::BTreeMap::new(),
         },
         method: Method::Flows(Box::new(method)),

@@ -8,11 +8,12 @@ use std::{
 use chrono::{DateTime, TimeDelta, Utc};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
+use vipwatch_model::notification::Notification;
 
 use super::{
     ReceiverStatus, RecentDelivery,
     backoff::{LONGEST, retry_delay},
-    webhook::{Reply, Webhook},
+    receiver::{Message, Receiver, Reply},
 };
 use crate::{
     clock::Clock,
@@ -60,7 +61,7 @@ impl Lane {
     }
 
     async fn attend(&mut self, queue: &mut mpsc::Receiver<Delivery>, stop: &CancellationToken) {
-        let mut webhook = self.client();
+        let mut receiver = self.client();
         loop {
             let now = self.clock.now();
             let due = next(&self.pending);
@@ -71,7 +72,7 @@ impl Lane {
                 biased;
                 () = stop.cancelled() => return,
                 Ok(()) = self.config.changed() => {
-                    webhook = self.client();
+                    receiver = self.client();
                     self.hurry();
                 }
                 received = queue.recv() => match received {
@@ -81,7 +82,7 @@ impl Lane {
                 () = tokio::time::sleep(pause.unwrap_or_default()), if due.is_some() => {
                     let Some(delivery) = due.map(|i| self.pending[i].clone()) else { continue };
                     // An attempt that the end interrupts is made again after the next start.
-                    let attempt = attempt(webhook.as_ref(), &delivery, self.clock.now());
+                    let attempt = attempt(receiver.as_ref(), &delivery, self.clock.now());
                     let mut attempt = std::pin::pin!(attempt);
                     let reply = loop {
                         tokio::select! {
@@ -97,13 +98,12 @@ impl Lane {
         }
     }
 
-    fn client(&mut self) -> Result<Webhook, String> {
-        let config = self.config.borrow_and_update().clone();
-        let webhook = Webhook::new(config);
-        if let Err(error) = &webhook {
+    fn client(&mut self) -> Result<Receiver, String> {
+        let receiver = Receiver::new(&self.config.borrow_and_update());
+        if let Err(error) = &receiver {
             tracing::error!(receiver = %self.name, %error, "failed to set up a receiver");
         }
-        webhook
+        receiver
     }
 
     fn accept(&mut self, delivery: Delivery) {
@@ -201,11 +201,18 @@ impl Lane {
     }
 }
 
-async fn attempt(webhook: Result<&Webhook, &String>, delivery: &Delivery, now: DateTime<Utc>) -> Reply {
-    match webhook {
-        Ok(webhook) => webhook.attempt(delivery, now).await,
-        Err(error) => Reply::Later { error: error.clone(), retry_after: None },
-    }
+async fn attempt(receiver: Result<&Receiver, &String>, delivery: &Delivery, now: DateTime<Utc>) -> Reply {
+    let receiver = match receiver {
+        Ok(receiver) => receiver,
+        Err(error) => return Reply::Later { error: error.clone(), retry_after: None },
+    };
+    let notification: Notification = match serde_json::from_str(&delivery.document) {
+        Ok(notification) => notification,
+        Err(error) => {
+            return Reply::Refused { error: format!("the stored notification cannot be read: {error}") };
+        }
+    };
+    receiver.attempt(&Message { notification: &notification, document: &delivery.document, now }).await
 }
 
 /// The delivery to attempt next: the one that is due first, but never an alert's later event before its

@@ -1,53 +1,33 @@
-//! The webhook receiver: one POST with the JSON document, and what the reply means.
+//! The webhook receiver: one POST with the JSON document.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
-use chrono::{DateTime, Utc};
-use reqwest::{
-    Client, StatusCode,
-    header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER, USER_AGENT},
+use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+
+use super::{
+    post::Post,
+    receiver::{Message, Reply},
 };
-
-use crate::{config::Receiver, store::Delivery};
+use crate::config;
 
 /// The header that tells the attempts of one notification from another notification.
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
-/// What an attempt came to.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Reply {
-    /// The receiver has it.
-    Taken,
-    /// Not now: try again, not sooner than after the given time if there is one.
-    Later {
-        /// Why.
-        error: String,
-        /// What the receiver asked for.
-        retry_after: Option<Duration>,
-    },
-    /// Never: the receiver says that the request itself is wrong.
-    Refused {
-        /// Why.
-        error: String,
-    },
-}
-
-/// A client for one receiver.
+/// A client for one webhook.
 pub struct Webhook {
-    client: Client,
-    config: Receiver,
+    post: Post,
+    config: config::Webhook,
     headers: HeaderMap,
 }
 
 impl Webhook {
-    /// A client for `config`.
+    /// A client for `config`, whose attempts take `timeout` at most.
     ///
     /// # Errors
     /// When a header cannot be sent or TLS cannot be set up, in words.
-    pub fn new(config: Receiver) -> Result<Self, String> {
+    pub fn new(config: &config::Webhook, timeout: Duration) -> Result<Self, String> {
         let mut headers = HeaderMap::new();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        headers.insert(USER_AGENT, HeaderValue::from_static(concat!("vipwatch/", env!("CARGO_PKG_VERSION"))));
         for (name, value) in &config.headers {
             let wrong = || format!("header {name:?} cannot be sent");
             let header = HeaderName::from_bytes(name.as_bytes()).map_err(|_| wrong())?;
@@ -55,95 +35,16 @@ impl Webhook {
             value.set_sensitive(true);
             headers.insert(header, value);
         }
-        let client = Client::builder()
-            .timeout(config.timeout)
-            .redirect(reqwest::redirect::Policy::none())
-            .retry(reqwest::retry::never())
-            .build()
-            .map_err(|error| format!("the HTTP client cannot be set up: {error}"))?;
-        Ok(Self { client, config, headers })
+        Ok(Self { post: Post::new(timeout)?, config: config.clone(), headers })
     }
 
-    /// Makes one attempt. The reply's body is never read.
-    pub async fn attempt(&self, delivery: &Delivery, now: DateTime<Utc>) -> Reply {
-        let key = format!("{}-{}", delivery.key.alert, delivery.key.event);
-        let request = self
-            .client
-            .post(self.config.url.expose())
-            .headers(self.headers.clone())
-            .header(IDEMPOTENCY_KEY, key)
-            .body(Arc::clone(&delivery.document).to_string());
-        match request.send().await {
-            Ok(response) => {
-                let after = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
-                read(response.status(), after.and_then(|after| retry_after(after, now)))
-            }
-            Err(error) if error.is_builder() => Reply::Refused { error: words(error) },
-            Err(error) => Reply::Later { error: words(error), retry_after: None },
-        }
-    }
-}
-
-/// Which replies mean "have it", "later" and "never". Redirects are not followed: an alert must not be
-/// carried to a place that nobody configured.
-fn read(status: StatusCode, retry_after: Option<Duration>) -> Reply {
-    let error = format!("HTTP {}", status.as_u16());
-    match status.as_u16() {
-        200..=299 => Reply::Taken,
-        300..=399 => Reply::Refused { error: format!("{error} (redirects are not followed)") },
-        408 | 425 | 429 | 500..=599 => Reply::Later { error, retry_after },
-        _ => Reply::Refused { error },
-    }
-}
-
-/// `Retry-After` in seconds or as an HTTP date (RFC 9110, 10.2.3).
-fn retry_after(value: &str, now: DateTime<Utc>) -> Option<Duration> {
-    let value = value.trim();
-    if let Ok(seconds) = value.parse() {
-        return Some(Duration::from_secs(seconds));
-    }
-    let at = DateTime::parse_from_rfc2822(value).ok()?;
-    (at.with_timezone(&Utc) - now).to_std().ok()
-}
-
-/// The error and its causes, without the URL.
-fn words(error: reqwest::Error) -> String {
-    let error = error.without_url();
-    let mut text = if error.is_timeout() { "no reply in time".to_owned() } else { error.to_string() };
-    let mut source = std::error::Error::source(&error);
-    while let Some(cause) = source {
-        let cause_text = cause.to_string();
-        if !text.contains(&cause_text) {
-            text = format!("{text}: {cause_text}");
-        }
-        source = cause.source();
-    }
-    text
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn replies_are_read_by_their_status() {
-        let later = |status| matches!(read(status, None), Reply::Later { .. });
-        let refused = |status| matches!(read(status, None), Reply::Refused { .. });
-        assert_eq!(read(StatusCode::NO_CONTENT, None), Reply::Taken);
-        for status in [408, 425, 429, 500, 502, 503, 504] {
-            assert!(later(StatusCode::from_u16(status).unwrap()), "{status}");
-        }
-        for status in [301, 302, 400, 401, 403, 404, 410, 413] {
-            assert!(refused(StatusCode::from_u16(status).unwrap()), "{status}");
-        }
-    }
-
-    #[test]
-    fn retry_after_is_seconds_or_a_date() {
-        let now = "2026-11-23T10:00:00Z".parse().unwrap();
-        assert_eq!(retry_after("120", now), Some(Duration::from_secs(120)));
-        assert_eq!(retry_after("Mon, 23 Nov 2026 10:00:30 GMT", now), Some(Duration::from_secs(30)));
-        assert_eq!(retry_after("Mon, 23 Nov 2026 09:00:00 GMT", now), None);
-        assert_eq!(retry_after("soon", now), None);
+    /// Makes one attempt.
+    pub async fn attempt(&self, message: &Message<'_>) -> Reply {
+        let Ok(key) = HeaderValue::from_str(&message.notification.idempotency_key) else {
+            return Reply::Refused { error: "the notification has no key that could be sent".into() };
+        };
+        let mut headers = self.headers.clone();
+        headers.insert(IDEMPOTENCY_KEY, key);
+        self.post.send(self.config.url.expose(), headers, message.document.to_owned(), message.now).await
     }
 }

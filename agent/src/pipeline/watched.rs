@@ -5,9 +5,6 @@ use std::{collections::VecDeque, sync::Arc};
 use chrono::{DateTime, Utc};
 use vipwatch_model::{
     distribution::Distribution,
-    flow::{Flow, Outcome},
-    observation::Observation,
-    proxy_health::ProxyAnswer,
     state::{Machine, State},
     verdict::Verdict,
 };
@@ -52,6 +49,8 @@ pub struct Watched {
     pub history: VecDeque<Tick>,
     /// Who answered in them.
     pub distribution: Distribution,
+    /// Whether there has been a round since the agent started, or since it was configured anew.
+    started: bool,
 }
 
 impl Watched {
@@ -62,10 +61,23 @@ impl Watched {
             last: None,
             history: VecDeque::with_capacity(HISTORY),
             distribution: Distribution::default(),
+            started: false,
         }
     }
 
+    /// The same, as it is configured now. What has changed has to be confirmed anew before it pages.
+    pub(super) fn replanned(self, planned: Arc<Planned>) -> Self {
+        let started = self.started && *self.planned == *planned;
+        Self { planned, started, ..self }
+    }
+
+    /// Whether its next round is the first since the agent started, or since it was configured anew.
+    pub(super) fn is_fresh(&self) -> bool {
+        !self.started
+    }
+
     pub(super) fn note(&mut self, at: DateTime<Utc>, verdict: &Verdict, latency_us: Option<u32>) {
+        self.started = true;
         self.distribution.add(&verdict.answered_by, HISTORY);
         self.last = Some(Last { at, verdict: verdict.clone(), latency_us });
         if self.history.len() == HISTORY {
@@ -85,22 +97,5 @@ impl Watched {
         let latency_us = self.history.back().and_then(|tick| tick.latency_us);
         self.machine = remembered.machine;
         self.last = Some(Last { at, verdict, latency_us });
-    }
-}
-
-/// The median time of a round's answered flows, in microseconds.
-pub(super) fn latency_us(observation: &Observation) -> Option<u32> {
-    match observation {
-        Observation::NodeHealth(health) => health.answer.detail().map(|_| health.took_us),
-        Observation::ProxyHealth(health) => {
-            (!matches!(health.answer, ProxyAnswer::Failed(_))).then_some(health.took_us)
-        }
-        Observation::Flows(sight) => {
-            let answered = |flow: &&Flow| !matches!(flow.outcome, Outcome::Failed(_));
-            let mut times: Vec<u32> =
-                sight.flows.iter().filter(answered).map(|flow| flow.phases.total_us()).collect();
-            let middle = times.len() / 2;
-            (!times.is_empty()).then(|| *times.select_nth_unstable(middle).1)
-        }
     }
 }

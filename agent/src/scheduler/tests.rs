@@ -10,8 +10,8 @@ use vipwatch_model::{
     address::AddressBook,
     flow::{FailureKind, Outcome},
     observation::Sight,
-    probe::{Expectation, Probe, Subject, Transport},
-    state::Thresholds,
+    probe::{Expectation, Limits, Probe, Subject, Transport},
+    rule::Rules,
 };
 
 use super::*;
@@ -62,11 +62,8 @@ fn planned(name: &str, every: Duration, takes_ms: u16) -> Arc<Planned> {
             transport: Transport::Tcp,
             vips: Vec::new(),
             expectation: Expectation::Answer,
-            thresholds: Thresholds {
-                alert_after: 2,
-                resolve_after: 2,
-                stale_after: chrono::TimeDelta::minutes(10),
-            },
+            rules: Rules::uniform(2, 2, chrono::TimeDelta::minutes(10)),
+            limits: Limits::default(),
             labels: BTreeMap::new(),
         },
         method: Method::NodeHealth(HttpPoll::healthz(address)),

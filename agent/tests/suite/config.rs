@@ -215,9 +215,10 @@ fn strings_take_in_the_environment() {
     .unwrap();
     assert_eq!(config.agent.vantage, "test ${HOST}");
     let receiver = &config.receivers[0];
-    assert_eq!(receiver.url.expose(), "https://alerts.example.net/hook");
+    let config::Means::Webhook(webhook) = &receiver.means;
+    assert_eq!(webhook.url.expose(), "https://alerts.example.net/hook");
     assert_eq!(receiver.origin, "https://alerts.example.net");
-    assert_eq!(receiver.headers["Authorization"].expose(), "Bearer alerts.example.net");
+    assert_eq!(webhook.headers["Authorization"].expose(), "Bearer alerts.example.net");
 }
 
 /// Neither a literal secret nor one from the environment gets into what people and programs are shown.

@@ -25,8 +25,8 @@ use vipwatch::{
 use vipwatch_model::{
     flow::{FailureKind, Outcome},
     observation::{Observation, Sight},
-    probe::{Expectation, Probe, ProbeName, Subject, Transport},
-    state::Thresholds,
+    probe::{Expectation, Limits, Probe, ProbeName, Subject, Transport},
+    rule::Rules,
 };
 
 const TIMEOUT: Duration = Duration::from_millis(400);
@@ -40,11 +40,8 @@ fn planned(method: Method, flows: u32) -> Planned {
             transport: Transport::Tcp,
             vips: Vec::new(),
             expectation: Expectation::Preserved,
-            thresholds: Thresholds {
-                alert_after: 2,
-                resolve_after: 2,
-                stale_after: chrono::TimeDelta::minutes(10),
-            },
+            rules: Rules::uniform(2, 2, chrono::TimeDelta::minutes(10)),
+            limits: Limits::default(),
             labels: std::collections::BTreeMap::new(),
         },
         method,

@@ -28,7 +28,7 @@ use vipwatch_model::{
     address::{AddressBook, Node},
     echo::EchoFormat,
     probe::{self, Expectation, Probe, ProbeName, Subject, TrafficPolicy},
-    state::Thresholds,
+    rule::Rules,
     verdict::Verdict,
 };
 
@@ -183,7 +183,8 @@ fn planned(
             },
             expectation,
             vips: Vec::new(),
-            thresholds: Thresholds { alert_after: 1, resolve_after: 1, stale_after: TimeDelta::MAX },
+            rules: Rules::uniform(1, 1, TimeDelta::MAX),
+            limits: Limits::default(),
             labels: BTreeMap::new(),
         },
         method,

@@ -9,7 +9,7 @@ use std::collections::{HashMap, hash_map::Entry};
 
 use chrono::{DateTime, Utc};
 
-use super::{Alert, AlertKey, AlertKind};
+use super::{Alert, AlertKey, AlertKind, Scope};
 use crate::{
     notification::Resolution,
     probe::{Probe, Subject},
@@ -28,6 +28,15 @@ pub struct Known<'a> {
     pub verdict: &'a Verdict,
     /// When that was given.
     pub at: DateTime<Utc>,
+}
+
+/// The nodes of the service that a probe belongs to.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Nodes<'a> {
+    /// What is known of those that have been polled.
+    pub known: &'a [Known<'a>],
+    /// How many there are.
+    pub configured: usize,
 }
 
 /// What a round changed on the board.
@@ -51,10 +60,11 @@ impl Board {
         self.open.values()
     }
 
-    /// Whether an update for a probe in `state` needs to know the service's nodes.
+    /// Whether an update for a probe needs to know the service's nodes.
     #[must_use]
-    pub fn needs_nodes(&self, probe: &Probe, state: State) -> bool {
-        probe.subject.node().is_some() && (state != State::Up || !self.open.is_empty())
+    pub fn needs_nodes(&self, probe: &Probe, machine: &Machine) -> bool {
+        let quiet = machine.state == State::Up && machine.streaks.is_empty() && self.open.is_empty();
+        probe.subject.node().is_some() && !quiet
     }
 
     /// Puts back an alert that was open before a restart. When another one was opened in its place
@@ -76,32 +86,32 @@ impl Board {
         removed
     }
 
-    /// Brings the board up to date after a round of `this`. `nodes` are all node probes of the same
-    /// service that have been polled, if [`Board::needs_nodes`] said so; `transition` is the change of state that
-    /// the round completed; `new_id` gives a unique id.
+    /// Opens an alert that no round gives rise to, unless it is open already.
+    pub fn raise(&mut self, key: &AlertKey, alert: impl FnOnce() -> Alert) -> Changes {
+        match self.open.entry(key.clone()) {
+            Entry::Occupied(_) => Changes::default(),
+            Entry::Vacant(place) => {
+                Changes { opened: vec![place.insert(alert()).clone()], ..Changes::default() }
+            }
+        }
+    }
+
+    /// Brings the board up to date after a round of `this`. `nodes` are those of the same service, if
+    /// [`Board::needs_nodes`] said so; `transition` is the change of state that the round completed; `new_id` gives a
+    /// unique id.
     pub fn update(
         &mut self,
         this: &Known<'_>,
         transition: Option<&Transition>,
-        nodes: &[Known<'_>],
+        nodes: &Nodes<'_>,
         mut new_id: impl FnMut() -> String,
     ) -> Changes {
         let mut changes = Changes::default();
-        if !this.machine.is_steady() {
-            return changes;
-        }
         if !self.open.is_empty() {
-            let service = this.probe.subject.service().filter(|_| this.probe.subject.node().is_some());
-            let over = |alert: &Alert| {
-                let subject = alert.key.subject.as_str();
-                if alert.key.kind.is_about_service() {
-                    Some(subject) == service && answers_for_service(this) && !nodes.iter().any(proves_local)
-                } else {
-                    subject == this.probe.name.as_str() && is_over(alert.key.kind, this, nodes)
-                }
-            };
-            for alert in self.remove_if(over) {
-                let moved_to = successor(this, nodes).filter(|_| alert.key.kind == AlertKind::NodeUnhealthy);
+            for alert in self.remove_if(|alert| concerns(alert, this) && is_over(alert.key.kind, this, nodes))
+            {
+                let kind = alert.key.kind;
+                let moved_to = successor(this, nodes.known).filter(|_| kind == AlertKind::NodeUnhealthy);
                 let resolution = match moved_to {
                     Some(node) => Resolution::by_move(&alert, node, this.at),
                     None => Resolution::by(&alert, this.verdict, this.at),
@@ -109,16 +119,34 @@ impl Board {
                 changes.resolved.push((alert, resolution));
             }
         }
+        let steady = this.machine.is_steady();
         // A loss of endpoints is an event: told when it happens, even when another node has taken over
         // already, and not told again when that one passes them on.
         let lost = (transition.is_some() && lost_endpoints(this)).then_some(AlertKind::NodeUnhealthy);
-        if let Some(kind) = wanted(this, nodes).or(lost)
-            && let Entry::Vacant(place) = self.open.entry(AlertKey::new(kind, this.probe))
-        {
-            let alert = Alert::open(new_id(), kind, this);
-            changes.opened.push(place.insert(alert).clone());
+        let of_state = wanted(this, nodes.known).or(lost).filter(|_| steady);
+        let flaps = this.machine.flapping.map(|_| AlertKind::Flapping);
+        let counted = this.machine.streaks.keys().copied().filter(|kind| this.machine.holds(*kind).is_some());
+        for kind in of_state.into_iter().chain(flaps).chain(counted) {
+            if this.probe.rules.of(kind).enabled
+                && let Entry::Vacant(place) = self.open.entry(AlertKey::new(kind, this.probe))
+            {
+                let alert = Alert::open(new_id(), kind, this);
+                changes.opened.push(place.insert(alert).clone());
+            }
         }
         changes
+    }
+}
+
+/// Whether a round of `this` can end the alert.
+fn concerns(alert: &Alert, this: &Known<'_>) -> bool {
+    let subject = alert.key.subject.as_str();
+    match alert.key.kind.scope() {
+        Scope::Probe => subject == this.probe.name.as_str(),
+        Scope::Service => {
+            this.probe.subject.node().is_some() && this.probe.subject.service() == Some(subject)
+        }
+        Scope::Vantage => false,
     }
 }
 
@@ -157,10 +185,22 @@ fn port_or_node(this: &Known<'_>, nodes: &[Known<'_>]) -> Option<AlertKind> {
     }
 }
 
-/// Whether an alert of `kind` about this very probe is over.
-fn is_over(kind: AlertKind, this: &Known<'_>, nodes: &[Known<'_>]) -> bool {
+/// Whether an alert of `kind` is over, after a round of `this` that [`concerns`] it.
+fn is_over(kind: AlertKind, this: &Known<'_>, nodes: &Nodes<'_>) -> bool {
     let state = this.machine.state;
-    match kind {
+    if !this.probe.rules.of(kind).enabled {
+        return true;
+    }
+    let over = match kind {
+        // Counted on their own, whether the state is steady or not.
+        AlertKind::Flapping => return this.machine.flapping.is_none(),
+        AlertKind::HeadersTrusted | AlertKind::DnsDrift | AlertKind::CertificateExpiring => {
+            return this.machine.holds(kind).is_none();
+        }
+        AlertKind::NoHealthyNode | AlertKind::RedundancyLost => {
+            return nodes.known.iter().all(|node| node.machine.holds(kind).is_none());
+        }
+        AlertKind::EgressChanged | AlertKind::VantageBlind => return false,
         AlertKind::SourceTranslated => {
             // Some flows fail, but those that tell are as they ought to be.
             let told_well =
@@ -169,12 +209,14 @@ fn is_over(kind: AlertKind, this: &Known<'_>, nodes: &[Known<'_>]) -> bool {
         }
         AlertKind::Unreachable => matches!(state, State::Up | State::Degraded | State::Translated),
         AlertKind::Degraded => matches!(state, State::Up | State::Translated | State::Down),
-        AlertKind::NodeUnhealthy => state == State::Up || successor(this, nodes).is_some(),
+        AlertKind::NodeUnhealthy => state == State::Up || successor(this, nodes.known).is_some(),
         AlertKind::NodeDown => {
-            matches!(state, State::Up | State::Idle) || wanted(this, nodes) == Some(AlertKind::PolicyDrift)
+            matches!(state, State::Up | State::Idle)
+                || wanted(this, nodes.known) == Some(AlertKind::PolicyDrift)
         }
-        AlertKind::PolicyDrift => false,
-    }
+        AlertKind::PolicyDrift => answers_for_service(this) && !nodes.known.iter().any(proves_local),
+    };
+    over && this.machine.is_steady()
 }
 
 /// Whether the node's health check port is known to behave as the service's policy has it: to answer for the

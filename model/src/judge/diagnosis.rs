@@ -53,6 +53,9 @@ pub(super) fn of(
         (State::Translated, _) => translated(probe, service, finding, tally, scene),
         (State::Down, Finding::WrongAnswer) => wrong_answer(service),
         (State::Down, _) => unreachable(service, tally, scene),
+        (State::Degraded, Finding::Slow) => Diagnosis::remedy(
+            "Look at which part takes long (connect, TLS, first byte) in the probe's rounds, and at the load of the nodes and pods that answered.",
+        ),
         (State::Degraded, _) => partly_failing(service, tally, scene),
         (State::Unknown, Finding::Blind) => {
             Diagnosis::remedy("Look at this agent's host: link, address, default route, limits.")

@@ -137,8 +137,8 @@ mod tests {
         egress::Egress,
         flow::SourceReport,
         judge::source,
-        probe::{Expectation, ProbeName, Subject, Transport},
-        state::Thresholds,
+        probe::{Expectation, Limits, ProbeName, Subject, Transport},
+        rule::Rules,
     };
 
     const VIPS: [&str; 2] = ["192.0.2.201", "192.0.2.202"];
@@ -159,7 +159,8 @@ mod tests {
             transport: Transport::Udp,
             expectation: Expectation::Preserved,
             vips: VIPS.map(|vip| vip.parse().unwrap()).into(),
-            thresholds: Thresholds { alert_after: 1, resolve_after: 1, stale_after: TimeDelta::MAX },
+            rules: Rules::uniform(1, 1, TimeDelta::MAX),
+            limits: Limits::default(),
             labels: BTreeMap::new(),
         };
         let egress = Egress { socket: true, ..Egress::default() };

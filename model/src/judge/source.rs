@@ -16,8 +16,9 @@ use crate::{
 #[must_use]
 pub fn source(probe: &Probe, sight: &Sight, scene: &Scene<'_>) -> Verdict {
     let tally = Tally::of(&sight.flows, scene);
-    let (finding, state) = decide(&probe.expectation, &tally);
-    let reason = words::reason(probe, finding, state, &tally);
+    let latency_us = sight.latency_us();
+    let (finding, state) = decide(probe, &tally, latency_us);
+    let reason = words::reason(probe, finding, state, &tally, latency_us);
     let diagnosis = diagnosis::of(probe, finding, state, &tally, scene);
     let notes = notes::of(probe, sight, &tally, scene);
     Verdict {
@@ -35,7 +36,8 @@ pub fn source(probe: &Probe, sight: &Sight, scene: &Scene<'_>) -> Verdict {
     }
 }
 
-fn decide(expectation: &Expectation, tally: &Tally<'_>) -> (Finding, State) {
+fn decide(probe: &Probe, tally: &Tally<'_>, latency_us: Option<u32>) -> (Finding, State) {
+    let Probe { expectation, limits, .. } = probe;
     let failing = !tally.failed.is_empty();
     if tally.answered == 0 {
         return match failing {
@@ -54,8 +56,10 @@ fn decide(expectation: &Expectation, tally: &Tally<'_>) -> (Finding, State) {
     };
     if is_regression(expectation, tally) {
         (finding, State::Translated)
-    } else if failing {
+    } else if tally.loss_percent() > limits.loss_percent {
         (Finding::PartlyFailing, State::Degraded)
+    } else if limits.latency_us.zip(latency_us).is_some_and(|(limit, latency)| latency > limit) {
+        (Finding::Slow, State::Degraded)
     } else if finding == Finding::Inconclusive && !satisfied_by_header(expectation, tally) {
         (finding, if *expectation == Expectation::Any { State::Up } else { State::Unknown })
     } else {

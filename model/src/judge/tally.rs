@@ -74,6 +74,12 @@ impl<'a> Tally<'a> {
         self.translated + self.only_in_header
     }
 
+    /// Flows that failed by the target's fault, as a share of those that were made, in percent and rounded up.
+    pub(super) fn loss_percent(&self) -> u32 {
+        let failed: u32 = self.failed.values().map(|(n, _)| n).sum();
+        (failed * 100).div_ceil((failed + self.answered).max(1))
+    }
+
     /// Whether nothing but answers of the wrong content came.
     pub(super) fn only_wrong_answers(&self) -> bool {
         self.failed.keys().all(|kind| matches!(kind, FailureKind::Status | FailureKind::Unexpected))

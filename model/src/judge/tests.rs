@@ -13,8 +13,9 @@ use crate::{
     address::{AddressBook, Node},
     egress::{Comparison, Egress},
     flow::{FailureKind, Flow, Outcome, Phases, SourceReport},
-    probe::{Expectation, Probe, ProbeName, Subject, TrafficPolicy, Transport},
-    state::{State, Thresholds},
+    probe::{Expectation, Limits, Probe, ProbeName, Subject, TrafficPolicy, Transport},
+    rule::Rules,
+    state::State,
     verdict::{Finding, FlowFinding, Verdict},
 };
 
@@ -30,7 +31,8 @@ fn probe(expectation: Expectation) -> Probe {
         transport: Transport::Tcp,
         vips: Vec::new(),
         expectation,
-        thresholds: Thresholds { alert_after: 2, resolve_after: 2, stale_after: TimeDelta::minutes(10) },
+        rules: Rules::uniform(2, 2, TimeDelta::minutes(10)),
+        limits: Limits::default(),
         labels: BTreeMap::new(),
     }
 }

@@ -25,7 +25,13 @@ pub(super) fn expected(expectation: &Expectation, baseline: Vec<String>) -> Vec<
 }
 
 /// Why the verdict is what it is.
-pub(super) fn reason(probe: &Probe, finding: Finding, state: State, tally: &Tally<'_>) -> String {
+pub(super) fn reason(
+    probe: &Probe,
+    finding: Finding,
+    state: State,
+    tally: &Tally<'_>,
+    latency_us: Option<u32>,
+) -> String {
     let target = probe.subject.target();
     let noun = probe.transport.noun();
     let some = |n| count(n, probe.transport);
@@ -77,14 +83,21 @@ pub(super) fn reason(probe: &Probe, finding: Finding, state: State, tally: &Tall
         Finding::PartlyFailing => {
             format!("{} to {target} answered, but {}.", some(tally.answered), tally.failures())
         }
+        Finding::Slow => format!(
+            "{target} answered {}, but the middle one of them took {}, over the limit of {}.",
+            some(tally.answered),
+            millis(latency_us.unwrap_or_default()),
+            millis(probe.limits.latency_us.unwrap_or_default())
+        ),
         Finding::Blind => {
             format!("Nothing can be said about {target}: {}.", tally.ours.unwrap_or("no connection was made"))
         }
         Finding::WrongAnswer => format!("{target} answers, but not as it should: {}.", tally.failures()),
         _ => format!("No {noun} to {target} was answered: {}.", tally.failures()),
     };
-    if state == State::Translated && !tally.failed.is_empty() {
-        let _ = write!(text, " Besides, {}.", tally.failures());
+    if matches!(state, State::Translated | State::Up) && !tally.failed.is_empty() {
+        let within = if state == State::Up { ", which is within the limit" } else { "" };
+        let _ = write!(text, " Besides, {}{within}.", tally.failures());
     }
     if finding != Finding::Blind
         && let Some(ours) = tally.ours
@@ -95,6 +108,12 @@ pub(super) fn reason(probe: &Probe, finding: Finding, state: State, tally: &Tall
         let _ = write!(text, " {} could not be judged.", some(tally.answered - conclusive));
     }
     text
+}
+
+/// "0.8 ms", "812 ms"
+fn millis(us: u32) -> String {
+    let ms = f64::from(us) / 1_000.0;
+    if ms < 10.0 { format!("{ms:.1} ms") } else { format!("{ms:.0} ms") }
 }
 
 /// The addresses of this agent that were seen.

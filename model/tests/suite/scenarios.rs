@@ -17,15 +17,16 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde::Deserialize;
 use vipwatch_model::{
     address::{AddressBook, Node},
-    alert::{Alert, Board, Known},
+    alert::{Alert, Board, Known, Nodes},
     cause::CauseKind,
     egress::{Egress, Learnt, Unknown},
     flow::{FailureKind, Flow, Outcome, Phases, SourceReport},
     judge::{self, NodeSight, Scene},
     node_health::{HealthAnswer, HealthDetail, NodeHealth},
-    probe::{Expectation, Probe, ProbeName, Subject, TrafficPolicy, Transport},
+    probe::{Expectation, Limits, Probe, ProbeName, Subject, TrafficPolicy, Transport},
     proxy_health::{ProxyAnswer, ProxyHealth},
-    state::{Machine, State, Thresholds},
+    rule::Rules,
+    state::{Machine, State},
     verdict::{Finding, FlowFinding, NoteKind, Verdict},
 };
 
@@ -237,11 +238,7 @@ impl Stage {
             ["any"] => Expectation::Any,
             ref networks => Expectation::Within(networks.iter().map(|net| net.parse().unwrap()).collect()),
         };
-        let thresholds = Thresholds {
-            alert_after: scenario.alert_after,
-            resolve_after: scenario.resolve_after,
-            stale_after: TimeDelta::minutes(10),
-        };
+        let rules = Rules::uniform(scenario.alert_after, scenario.resolve_after, TimeDelta::minutes(10));
         let watched = |name, subject| Watched {
             probe: Probe {
                 name,
@@ -249,7 +246,8 @@ impl Stage {
                 transport: Transport::Tcp,
                 vips: Vec::new(),
                 expectation: expectation.clone(),
-                thresholds,
+                rules: rules.clone(),
+                limits: Limits::default(),
                 labels: BTreeMap::new(),
             },
             machine: Machine::default(),
@@ -321,7 +319,7 @@ impl Stage {
             Of::Node(n) => self.nodes.get_mut(n).unwrap(),
             Of::Proxy(n) => self.proxies.get_mut(n).unwrap(),
         };
-        let transition = watched.machine.step(verdict.state, now, watched.probe.thresholds);
+        let transition = watched.machine.step(verdict.state, now, &watched.probe.rules, false);
         watched.last = Some((now, verdict));
         let mut board = std::mem::take(&mut self.board);
         let mut ids = self.ids;
@@ -331,6 +329,7 @@ impl Stage {
         };
         let nodes: Vec<Known<'_>> = self.nodes.values().filter_map(Watched::known).collect();
         let this = self.watched(of).known().unwrap();
+        let nodes = Nodes { known: &nodes, configured: self.nodes.len() };
         let changes = board.update(&this, transition.as_ref(), &nodes, new_id);
         (self.board, self.ids) = (board, ids);
         let words = |alert: &Alert| {

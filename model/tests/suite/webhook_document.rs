@@ -5,13 +5,14 @@ use std::{collections::BTreeMap, path::Path};
 use chrono::{DateTime, TimeDelta, Utc};
 use vipwatch_model::{
     address::{AddressBook, Node},
-    alert::{Alert, Board, Known},
+    alert::{Alert, Board, Known, Nodes},
     egress::Egress,
     flow::{Flow, Outcome, Phases, SourceReport},
     judge::{self, Scene},
     notification::Notification,
-    probe::{Expectation, Probe, ProbeName, Subject, TrafficPolicy, Transport},
-    state::{Machine, Thresholds},
+    probe::{Expectation, Limits, Probe, ProbeName, Subject, TrafficPolicy, Transport},
+    rule::Rules,
+    state::Machine,
     verdict::Verdict,
 };
 
@@ -30,7 +31,8 @@ fn probe() -> Probe {
         transport: Transport::Tcp,
         vips: Vec::new(),
         expectation: Expectation::Preserved,
-        thresholds: Thresholds { alert_after: 2, resolve_after: 2, stale_after: TimeDelta::minutes(10) },
+        rules: Rules::uniform(2, 2, TimeDelta::minutes(10)),
+        limits: Limits::default(),
         labels: BTreeMap::from([("team".to_owned(), "edge".to_owned())]),
     }
 }
@@ -65,10 +67,10 @@ fn the_examples_are_what_the_code_writes() {
     let (probe, mut board, mut machine) = (probe(), Board::default(), Machine::default());
     let mut round = |source: &str, at: DateTime<Utc>| {
         let verdict = verdict(source);
-        let transition = machine.step(verdict.state, at, probe.thresholds);
+        let transition = machine.step(verdict.state, at, &probe.rules, false);
         let known = Known { probe: &probe, machine: &machine, verdict: &verdict, at };
         let id = || "01a20614-ac08-7098-b455-c6cdc68d2f3c".to_owned();
-        board.update(&known, transition.as_ref(), &[], id)
+        board.update(&known, transition.as_ref(), &Nodes::default(), id)
     };
     round("203.0.113.50", at("2026-11-23T03:14:05Z"));
     round("10.244.1.1", at("2026-11-23T03:14:15Z"));

@@ -35,6 +35,7 @@ export const FINDINGS: Words = new Map([
   ["inconclusive", "cannot be judged"],
   ["answering", "answering"],
   ["partly_failing", "partly failing"],
+  ["slow", "too slow"],
   ["wrong_answer", "wrong answer"],
   ["unreachable", "no answer"],
   ["blind", "agent could not look"],

@@ -14,8 +14,8 @@ use vipwatch_model::{
     egress::{Egress, Family},
     flow::{Flow, Outcome, Phases, SourceReport},
     observation::Observation,
-    probe::{Expectation, Probe, ProbeName, Subject, Transport},
-    state::Thresholds,
+    probe::{Expectation, Limits, Probe, ProbeName, Subject, Transport},
+    rule::Rules,
 };
 
 use super::*;
@@ -142,11 +142,8 @@ fn probe(expectation: Expectation) -> Probe {
         transport: Transport::Tcp,
         vips: Vec::new(),
         expectation,
-        thresholds: Thresholds {
-            alert_after: 2,
-            resolve_after: 2,
-            stale_after: chrono::TimeDelta::minutes(10),
-        },
+        rules: Rules::uniform(2, 2, chrono::TimeDelta::minutes(10)),
+        limits: Limits::default(),
         labels: std::collections::BTreeMap::new(),
     }
 }

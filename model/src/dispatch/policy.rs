@@ -1,0 +1,112 @@
+//! What is configured, or asked for by an operator, about telling.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use serde::{Deserialize, Serialize};
+
+use super::Matcher;
+use crate::alert::AlertKind;
+
+/// How alerts are told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Policy {
+    /// The names of all receivers.
+    pub receivers: Vec<String>,
+    /// Where alerts go. The first route that fits takes an alert, and unless it `goes_on` no other sees it; an alert that none
+    /// takes goes to all receivers.
+    pub routes: Vec<Route>,
+    /// Which alerts keep others from being told.
+    pub inhibitions: Vec<Inhibition>,
+    /// How long the first alert of a group waits for others.
+    pub group_wait: TimeDelta,
+    /// For how long after a notification further alerts of its group are gathered into one; a worse one is told at once.
+    pub group_window: TimeDelta,
+    /// How often it is told again that an alert is open, until somebody acknowledges it.
+    pub repeat_every: Option<TimeDelta>,
+}
+
+/// Where some alerts go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Route {
+    /// Which alerts.
+    pub matcher: Matcher,
+    /// To whom; nobody where it is empty.
+    pub receivers: Vec<String>,
+    /// Whether the routes below are asked as well.
+    pub goes_on: bool,
+}
+
+/// While an alert of one kind is open, alerts of other kinds are not told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Inhibition {
+    /// The kind that has to be open.
+    pub source: AlertKind,
+    /// The kinds that are not told meanwhile; all others where it is empty.
+    pub targets: Vec<AlertKind>,
+    /// What both have to have in common.
+    pub extent: Extent,
+}
+
+/// What two alerts have in common.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Extent {
+    /// The probe.
+    Probe,
+    /// The node.
+    Node,
+    /// The service.
+    Service,
+    /// That this agent tells them.
+    Vantage,
+}
+
+/// A maintenance window that is open now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Window {
+    /// Its name.
+    pub name: String,
+    /// Which alerts are not told meanwhile.
+    pub matcher: Matcher,
+    /// When it ends.
+    pub until: DateTime<Utc>,
+}
+
+/// What an operator does not want to be told for a while.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Silence {
+    /// Unique for ever.
+    pub id: String,
+    /// Which alerts.
+    pub matcher: Matcher,
+    /// From when on.
+    pub from: DateTime<Utc>,
+    /// Until when.
+    pub until: DateTime<Utc>,
+    /// Who asked for it, in their own words.
+    pub by: String,
+    /// Why.
+    pub comment: String,
+}
+
+impl Inhibition {
+    /// What holds where nothing else is configured: a blind agent tells only that; a node that is gone explains that it has
+    /// no ready endpoint; whoever gets no answer learns nothing about addresses.
+    #[must_use]
+    pub fn defaults() -> Vec<Self> {
+        use AlertKind::{
+            CertificateExpiring, Degraded, DnsDrift, Flapping, NoHealthyNode, NodeDown, NodeUnhealthy,
+            RedundancyLost, SourceTranslated, Unreachable, VantageBlind,
+        };
+        let rule = |source, targets: &[AlertKind], extent| Self { source, targets: targets.to_vec(), extent };
+        vec![
+            rule(VantageBlind, &[], Extent::Vantage),
+            rule(NodeDown, &[NodeUnhealthy], Extent::Node),
+            rule(Unreachable, &[SourceTranslated, Degraded, DnsDrift, CertificateExpiring], Extent::Probe),
+            rule(NoHealthyNode, &[NodeUnhealthy, RedundancyLost], Extent::Service),
+            rule(
+                Flapping,
+                &[SourceTranslated, Unreachable, Degraded, NodeUnhealthy, NodeDown],
+                Extent::Probe,
+            ),
+        ]
+    }
+}
