@@ -27,7 +27,7 @@ use vipwatch_lab::{
 use vipwatch_model::{
     address::{AddressBook, Node},
     echo::EchoFormat,
-    probe::{self, Expectation, Probe, ProbeName, Subject, TrafficPolicy},
+    probe::{self, Expectation, Limits, Probe, ProbeName, Subject, TrafficPolicy},
     rule::Rules,
     verdict::Verdict,
 };
