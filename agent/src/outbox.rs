@@ -5,6 +5,7 @@
 //! them or has refused them for good, and records every attempt.
 
 mod backoff;
+mod exchange;
 mod lane;
 mod post;
 mod receiver;
@@ -19,6 +20,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 pub use backoff::retry_delay;
+pub use exchange::{Exchange, Exchanges, Mask, Side};
 pub use receiver::{Message, Receiver, Reply};
 
 use crate::{
