@@ -64,7 +64,10 @@ pub use self::{
     flows::{Flows, Speech, Talk},
     http::Http,
     probe::{Errand, Probe},
-    receiver::{Endpoint, Kind as ReceiverKind, Means, RateLimit, Receiver, Webhook},
+    receiver::{
+        Body, Endpoint, Form, Kind as ReceiverKind, Means, Ntfy, PagerDuty, RateLimit, Receiver, SigningKey,
+        Webhook,
+    },
     secret::Secret,
     server::Server,
     service::{Service, ServiceName},

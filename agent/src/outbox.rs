@@ -5,10 +5,21 @@
 //! them or has refused them for good, and records every attempt.
 
 mod backoff;
+mod chat;
+mod cut;
+mod discord;
 mod exchange;
 mod lane;
+mod ntfy;
+mod pagerduty;
 mod post;
 mod receiver;
+mod sample;
+mod signature;
+mod slack;
+mod story;
+mod teams;
+mod template;
 mod webhook;
 
 use std::{collections::HashMap, sync::Arc};
@@ -22,6 +33,7 @@ use tokio_util::sync::CancellationToken;
 pub use backoff::retry_delay;
 pub use exchange::{Exchange, Exchanges, Mask, Side};
 pub use receiver::{Message, Receiver, Reply};
+pub use template::{Escape, Flaw, Template};
 
 use crate::{
     clock::Clock,

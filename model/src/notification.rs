@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    alert::{Alert, AlertKind, Event},
+    alert::{Alert, AlertKey, AlertKind, Event, Severity},
     verdict::Verdict,
 };
 
@@ -89,6 +89,18 @@ impl Notification {
     #[must_use]
     pub fn resolved(alert: Alert, resolution: Resolution, vantage: &str, page: &str) -> Self {
         Self::new(Event::Resolved, alert, vantage, page, Some(resolution))
+    }
+
+    /// Tells nothing: somebody tries `receiver`. The alert in it is made up under `id`.
+    #[must_use]
+    pub fn test(id: String, receiver: &str, vantage: &str, page: &str, at: DateTime<Utc>) -> Self {
+        let key = AlertKey::of_vantage(AlertKind::EgressChanged, "test");
+        let alert = Alert {
+            title: format!("vipwatch can tell {receiver}"),
+            reason: "Nothing happened: somebody tries whether alerts get here.".to_owned(),
+            ..Alert::of_vantage(id, key, Severity::Info, at, at)
+        };
+        Self::new(Event::Test, alert, vantage, page, None)
     }
 
     /// The ids of the alerts that it tells of.

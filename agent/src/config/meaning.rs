@@ -27,4 +27,13 @@ impl<W: Deciding> At<W> {
             .hint(hint)
             .also(self.span.as_ref(), format!("this makes it {word}"));
     }
+
+    /// Reports that `key` is missing beside a word that needs it.
+    pub(super) fn needs<T>(&self, key: &str, slot: &Slot<T>, example: &str, reader: &mut Reader<'_>) {
+        if slot.is_absent() {
+            reader
+                .missing(self.place(), format!("{} needs the key {key}", self.value.word()))
+                .hint(format!("for example {key} = {example:?}"));
+        }
+    }
 }

@@ -6,7 +6,12 @@ use chrono::{DateTime, Utc};
 use vipwatch_model::notification::Notification;
 
 use super::{
+    chat::Chat,
+    discord,
     exchange::{Exchange, Exchanges},
+    ntfy::Ntfy,
+    pagerduty::PagerDuty,
+    slack, teams,
     webhook::Webhook,
 };
 use crate::config::{self, Means};
@@ -44,7 +49,13 @@ pub struct Message<'a> {
 /// A client for one receiver.
 pub enum Receiver {
     /// A webhook.
-    Webhook(Webhook),
+    Webhook(Box<Webhook>),
+    /// Slack, Discord or Teams.
+    Chat(Chat),
+    /// PagerDuty.
+    PagerDuty(PagerDuty),
+    /// A topic of an ntfy server.
+    Ntfy(Ntfy),
 }
 
 impl Receiver {
@@ -53,8 +64,14 @@ impl Receiver {
     /// # Errors
     /// When the receiver cannot be told like that, in words.
     pub fn new(config: &config::Receiver) -> Result<Self, String> {
+        let timeout = config.timeout;
         match &config.means {
-            Means::Webhook(webhook) => Webhook::new(webhook, config.timeout).map(Self::Webhook),
+            Means::Webhook(webhook) => Webhook::new(webhook, timeout).map(Box::new).map(Self::Webhook),
+            Means::Slack(endpoint) => Chat::new(endpoint, timeout, slack::payload).map(Self::Chat),
+            Means::Discord(endpoint) => Chat::new(endpoint, timeout, discord::payload).map(Self::Chat),
+            Means::Teams(endpoint) => Chat::new(endpoint, timeout, teams::payload).map(Self::Chat),
+            Means::PagerDuty(pagerduty) => PagerDuty::new(pagerduty, timeout).map(Self::PagerDuty),
+            Means::Ntfy(ntfy) => Ntfy::new(ntfy, timeout).map(Self::Ntfy),
         }
     }
 
@@ -73,6 +90,9 @@ impl Receiver {
     async fn tell(&self, message: &Message<'_>, exchanges: &mut Exchanges) -> Reply {
         match self {
             Self::Webhook(webhook) => webhook.attempt(message, exchanges).await,
+            Self::Chat(chat) => chat.attempt(message, exchanges).await,
+            Self::PagerDuty(pagerduty) => pagerduty.attempt(message, exchanges).await,
+            Self::Ntfy(ntfy) => ntfy.attempt(message, exchanges).await,
         }
     }
 }

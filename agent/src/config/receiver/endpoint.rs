@@ -6,6 +6,7 @@ use hyper::{
     HeaderMap,
     header::{AUTHORIZATION, HeaderName},
 };
+use url::Url;
 
 use super::kind::{Kind, Takers};
 use crate::config::{
@@ -15,7 +16,7 @@ use crate::config::{
     reader::{At, Reader, Slot},
     secret::{Hidden, Secret},
     table::table,
-    value::{Pairs, Text as _},
+    value::Pairs,
 };
 
 /// Where a receiver listens, and what goes along with every request.
@@ -50,7 +51,7 @@ impl fmt::Debug for Endpoint {
 table! {
     /// Where a receiver listens.
     pub(in crate::config) struct EndpointTable {
-        /// Where deliveries are sent. Never shown, as it may hold a token.
+        /// Where deliveries are sent. Never shown, as it may hold a token. pagerduty and ntfy have a usual one.
         optional url: Hidden<WebUrl>,
         /// Headers to send along. Their values are never shown.
         optional headers: Pairs<header::HeaderName, Hidden<header::HeaderValue>>,
@@ -81,16 +82,15 @@ impl EndpointTable {
         })
     }
 
-    fn url(&self, kind: &At<Kind>, reader: &mut Reader<'_>) -> Option<url::Url> {
-        match &self.url {
-            Slot::Given(At { value: Hidden(WebUrl(url)), .. }) => Some(url.clone()),
-            Slot::Faulty => None,
-            Slot::Absent => {
-                reader
-                    .missing(kind.place(), format!("{} needs a url to send to", kind.value.word()))
-                    .hint(format!("add for example url = {:?}", WebUrl::EXAMPLE));
+    fn url(&self, kind: &At<Kind>, reader: &mut Reader<'_>) -> Option<Url> {
+        match (&self.url, kind.value.usual_url()) {
+            (Slot::Given(At { value: Hidden(WebUrl(url)), .. }), _) => Some(url.clone()),
+            (Slot::Absent, Some(usual)) => Url::parse(usual).ok(),
+            (Slot::Absent, None) => {
+                kind.needs("url", &self.url, "${ALERT_HOOK}", reader);
                 None
             }
+            (Slot::Faulty, _) => None,
         }
     }
 }
