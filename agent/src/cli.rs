@@ -4,6 +4,7 @@ mod demo;
 mod echo;
 mod inspect;
 mod probe;
+mod receivers;
 mod run;
 mod schema;
 mod validate;
@@ -31,7 +32,7 @@ pub struct Cli {
 const EXIT_CODES: &str = "\
 Exit codes:
   0    fine
-  1    something that was probed is not as expected
+  1    something that was probed is not as expected, or a receiver does not take a test
   2    the command line is wrong
   3    whether it is as expected could not be found out
   69   an address to listen on is not free
@@ -47,6 +48,8 @@ enum Command {
     Validate(validate::Validate),
     /// Run probes once, now, and show what they find.
     Probe(probe::Probe),
+    /// Show who is told about alerts, or try whether one of them can be.
+    Receivers(receivers::Receivers),
     /// Find out, now and without a configuration, whether a target sees this host's own source address.
     Inspect(inspect::Inspect),
     /// Tell each client the source address it came from: over HTTP, HTTPS, TCP, UDP and DNS.
@@ -61,7 +64,7 @@ enum Command {
 #[derive(Debug, Args)]
 struct ConfigFile {
     /// The configuration file [default: ./probes.toml, then /etc/vipwatch/probes.toml]
-    #[arg(long, short, value_name = "PATH", env = "VIPWATCH_CONFIG")]
+    #[arg(long, short, value_name = "PATH", env = "VIPWATCH_CONFIG", global = true)]
     config: Option<PathBuf>,
 }
 
@@ -100,6 +103,7 @@ pub fn main() -> ExitCode {
         match cli.command {
             Command::Run(run) => run.run().await,
             Command::Probe(probe) => probe.run().await,
+            Command::Receivers(receivers) => receivers.run().await,
             Command::Inspect(inspect) => inspect.run().await,
             Command::Demo(demo) => demo.run().await,
             Command::Validate(_) | Command::Schema | Command::Echo(_) => ExitCode::SUCCESS,

@@ -9,6 +9,7 @@ use std::{
     time::Duration,
 };
 
+use chrono::SecondsFormat;
 use serde_json::{Map, Value, json};
 use vipwatch_model::{
     alert::{Alert, Event, Severity},
@@ -107,12 +108,14 @@ fn trigger(alert: &Alert, notification: &Notification) -> Value {
             "summary": to_characters(&story.title, SUMMARY),
             "source": to_characters(&alert.target, share),
             "severity": severity(worst(notification)),
-            "timestamp": alert.opened_at,
+            "timestamp": alert.opened_at.to_rfc3339_opts(SecondsFormat::Millis, true),
             "component": to_characters(alert.node.as_deref().unwrap_or(&alert.probe), share),
-            "group": alert.service,
             "class": alert.key.kind,
             "custom_details": details(&story, share),
         });
+        if let Some(service) = &alert.service {
+            event["payload"]["group"] = to_characters(service, share).into();
+        }
         event
     })
 }

@@ -5,7 +5,10 @@
 
 use std::{fmt, sync::Arc};
 
-use minijinja::{AutoEscape, Environment, Error, UndefinedBehavior, Value, escape_formatter, value::Serde};
+use minijinja::{
+    AutoEscape, Environment, Error, UndefinedBehavior, Value, escape_formatter,
+    value::{Serde, ValueKind},
+};
 use serde_json::{Map, Value as Json, json};
 use vipwatch_model::notification::Notification;
 
@@ -83,9 +86,10 @@ impl Template {
         environment.set_debug(hidden.is_empty());
         environment.set_auto_escape_callback(move |_| escape.minijinja());
         environment.set_formatter(move |out, state, value| match escape {
-            Escape::Percent => Ok(out.write_str(&percent_encoded(&value.to_string()))?),
-            Escape::Line => Ok(out.write_str(&value.to_string().replace(char::is_control, " "))?),
-            _ => escape_formatter(out, state, value),
+            Escape::Json => escape_formatter(out, state, value),
+            Escape::Percent => Ok(out.write_str(&percent_encoded(&plain(value).to_string()))?),
+            Escape::Line => Ok(out.write_str(&plain(value).to_string().replace(char::is_control, " "))?),
+            Escape::Nothing | Escape::Markup => escape_formatter(out, state, &plain(value)),
         });
         Self { source, escape, hidden, environment: Arc::new(environment) }
     }
@@ -190,6 +194,15 @@ fn complete(document: &mut Map<String, Json>) {
     }
 }
 
+/// A value outside of JSON: nothing where there is none, and the words of JSON for the rest.
+fn plain(value: &Value) -> Value {
+    match value.kind() {
+        ValueKind::None => Value::from(""),
+        ValueKind::Bool => Value::from(if value.is_true() { "true" } else { "false" }),
+        _ => value.clone(),
+    }
+}
+
 /// A text that means nothing to a URL, nor to a form (RFC 3986, 2.3: all but the unreserved characters are encoded).
 fn percent_encoded(text: &str) -> String {
     let mut encoded = String::with_capacity(text.len());
@@ -229,6 +242,9 @@ mod tests {
         }
         let json = render("{{ alert.title }}", Escape::Json).unwrap();
         assert_eq!(serde_json::from_str::<String>(&json).unwrap(), "a \"b\" <c> &d\r\n/é");
+        for escape in [Escape::Nothing, Escape::Markup, Escape::Percent, Escape::Line] {
+            assert_eq!(render("{{ alert.node }}{{ 1 > 0 }}", escape).unwrap(), "true", "{escape:?}");
+        }
         let safe = render("{{ alert.title | safe }}", Escape::Percent).unwrap();
         assert!(!safe.contains('/'), "{safe}");
     }
@@ -245,7 +261,7 @@ mod tests {
         assert_eq!(json["by"], Json::Null);
         let resolved =
             template("{{ resolution.superseded }} {{ also[0].resolution.superseded }}", Escape::Nothing);
-        assert_eq!(resolved.render(&context(&sample::resolved())).unwrap(), "False False");
+        assert_eq!(resolved.render(&context(&sample::resolved())).unwrap(), "false false");
     }
 
     #[test]

@@ -27,6 +27,7 @@ mod outsider;
 mod paths;
 mod plan;
 mod prober;
+mod receivers;
 mod spoken;
 mod store;
 mod tls;
