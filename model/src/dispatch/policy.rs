@@ -4,7 +4,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::Matcher;
-use crate::alert::AlertKind;
+use crate::alert::{Alert, AlertKind};
 
 /// How alerts are told.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -85,6 +85,25 @@ pub struct Silence {
     pub by: String,
     /// Why.
     pub comment: String,
+}
+
+impl Policy {
+    /// Who is told of `alert`.
+    #[must_use]
+    pub fn receivers_of(&self, alert: &Alert) -> Vec<String> {
+        let mut receivers: Vec<String> = Vec::new();
+        let mut taken = false;
+        for route in self.routes.iter().filter(|route| route.matcher.matches(alert)) {
+            let new = route.receivers.iter().filter(|name| !receivers.contains(name));
+            let new: Vec<String> = new.cloned().collect();
+            receivers.extend(new);
+            taken = true;
+            if !route.goes_on {
+                break;
+            }
+        }
+        if taken { receivers } else { self.receivers.clone() }
+    }
 }
 
 impl Inhibition {

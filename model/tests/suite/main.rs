@@ -6,4 +6,6 @@ mod echo;
 mod echo_page;
 mod echo_properties;
 mod scenarios;
+mod telling;
+mod town;
 mod webhook_document;
