@@ -36,7 +36,7 @@ use crate::{
     plan::Plan,
     scheduler::Round,
     status,
-    store::{Delivery, DeliveryKey, PastTransition, Record, Restored, Retired, RoundRecord, Store},
+    store::{Delivery, PastTransition, Record, Restored, Retired, RoundRecord, Store},
 };
 
 /// How often the page's picture is renewed, at most.
@@ -373,13 +373,8 @@ impl Pipeline {
                 }
             };
             for receiver in &self.plan.receivers {
-                let key = DeliveryKey {
-                    alert: notification.alert.id.clone(),
-                    event: notification.event,
-                    receiver: receiver.name.clone(),
-                };
                 let document = Arc::clone(&document);
-                deliveries.push(Delivery { key, document, created_at: now, attempts: 0, next_at: now });
+                deliveries.push(Delivery::new(&notification, document, &receiver.name, now));
             }
         }
         deliveries

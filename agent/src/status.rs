@@ -392,6 +392,7 @@ fn delivery(receiver: &str, status: &ReceiverStatus, alert: &str) -> Option<Deli
             DeliveryState::Pending => api::DeliveryState::Pending,
             DeliveryState::Delivered => api::DeliveryState::Delivered,
             DeliveryState::Dead => api::DeliveryState::Dead,
+            DeliveryState::Superseded => api::DeliveryState::Superseded,
         },
         attempts: recent.attempts,
         last_error: recent.last_error.clone(),

@@ -27,7 +27,7 @@ use chrono::{DateTime, Utc};
 use thiserror::Error;
 use tokio::sync::{mpsc, watch};
 use vipwatch_model::{
-    alert::{Alert, Event},
+    alert::Alert,
     flow::{Failure, Flow},
     node_health::{HealthAnswer, NodeHealth},
     notification::Resolution,
@@ -36,6 +36,8 @@ use vipwatch_model::{
     state::{Machine, Transition},
     verdict::Verdict,
 };
+
+pub use vipwatch_model::delivery::{Delivery, DeliveryKey, DeliveryState};
 
 pub use open::SCHEMA_VERSION;
 use queue::Queue;
@@ -95,55 +97,6 @@ pub struct Retired {
     pub resolved: Vec<(Alert, Resolution)>,
     /// What is to be told of these.
     pub deliveries: Vec<Delivery>,
-}
-
-/// What identifies a delivery: one alert's event, told to one receiver.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct DeliveryKey {
-    /// The alert's id.
-    pub alert: String,
-    /// What happened to it.
-    pub event: Event,
-    /// The receiver's name.
-    pub receiver: String,
-}
-
-/// A row of the outbox.
-#[derive(Debug, Clone)]
-pub struct Delivery {
-    /// What identifies it.
-    pub key: DeliveryKey,
-    /// The webhook document, as JSON.
-    pub document: Arc<str>,
-    /// When it was written.
-    pub created_at: DateTime<Utc>,
-    /// Attempts so far.
-    pub attempts: u32,
-    /// Not before this time.
-    pub next_at: DateTime<Utc>,
-}
-
-/// How far a delivery has come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum DeliveryState {
-    /// Still to be delivered.
-    Pending,
-    /// The receiver has it.
-    Delivered,
-    /// Given up.
-    Dead,
-}
-
-impl DeliveryState {
-    /// The stored word.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Pending => "pending",
-            Self::Delivered => "delivered",
-            Self::Dead => "dead",
-        }
-    }
 }
 
 /// The outcome of one attempt at a delivery.

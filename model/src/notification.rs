@@ -27,6 +27,9 @@ pub struct Notification {
     pub page: String,
     /// The alert; of several, the one that explains the others, or the worst.
     pub alert: Alert,
+    /// What happened to it, for [`Event::Digest`]; otherwise that is `event`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alert_event: Option<Event>,
     /// How it ended, for [`Event::Resolved`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resolution: Option<Resolution>,
@@ -63,6 +66,9 @@ pub struct Companion {
     /// How it ended, if it did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resolution: Option<Resolution>,
+    /// Who has taken it on, where a [`Event::Digest`] tells that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub acknowledgement: Option<Acknowledgement>,
 }
 
 /// Who has taken an alert on.
@@ -129,6 +135,7 @@ impl Notification {
             vantage: vantage.to_owned(),
             page: page.to_owned(),
             alert,
+            alert_event: None,
             resolution,
             acknowledgement: None,
             explained_by: None,

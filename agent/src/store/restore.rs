@@ -126,21 +126,24 @@ fn read(connection: &Connection) -> rusqlite::Result<Restored> {
     };
     restored.transitions = readable(transitions.query_map([RECENT_TRANSITIONS as i64], transition)?)?;
     let mut deliveries = connection.prepare(
-        "SELECT alert, receiver, event, document, created_at, attempts, next_at
-         FROM outbox WHERE state = 'pending' ORDER BY id",
+        "SELECT notification, receiver, event, severity, alerts, document, created_at, attempts, next_at
+         FROM delivery WHERE state = 'pending' ORDER BY id",
     )?;
     let delivery = |row: &Row<'_>| {
         Ok(Delivery {
-            key: DeliveryKey { alert: row.get(0)?, receiver: row.get(1)?, event: word(row, 2)? },
-            document: Arc::from(row.get::<_, String>(3)?),
-            created_at: time(row, 4)?,
-            attempts: row.get(5)?,
-            next_at: time(row, 6)?,
+            key: DeliveryKey { notification: row.get(0)?, receiver: row.get(1)? },
+            event: word(row, 2)?,
+            severity: word(row, 3)?,
+            alerts: from_json(row, 4)?,
+            document: Arc::from(row.get::<_, String>(5)?),
+            created_at: time(row, 6)?,
+            attempts: row.get(7)?,
+            next_at: time(row, 8)?,
         })
     };
     restored.deliveries = readable(deliveries.query_map([], delivery)?)?;
     let mut tallies = connection.prepare(
-        "SELECT receiver, sum(state = 'delivered'), sum(state = 'dead') FROM outbox WHERE state <> 'pending' GROUP BY receiver",
+        "SELECT receiver, sum(state = 'delivered'), sum(state = 'dead') FROM delivery WHERE state <> 'pending' GROUP BY receiver",
     )?;
     let tally = |row: &Row<'_>| {
         Ok(Tally {

@@ -52,7 +52,8 @@ pub(super) fn prune(connection: &mut Connection, before: DateTime<Utc>) -> rusql
     let rounds =
         transaction.execute(&format!("DELETE FROM round WHERE id IN ({old})"), params![before, AT_A_TIME])?;
     transaction.execute("DELETE FROM transition WHERE at < ?1", [before])?;
-    transaction.execute("DELETE FROM outbox WHERE state <> 'pending' AND created_at < ?1", [before])?;
+    // What is still to be delivered has no end yet, however old it is.
+    transaction.execute("DELETE FROM delivery WHERE done_at < ?1", [before])?;
     transaction.execute("DELETE FROM alert WHERE resolved_at < ?1", [before])?;
     transaction.commit()?;
     Ok(i64::try_from(rounds).unwrap_or(i64::MAX) == AT_A_TIME)
@@ -256,17 +257,20 @@ fn upsert_delivery(
 ) -> rusqlite::Result<()> {
     transaction
         .prepare_cached(
-            "INSERT INTO outbox (alert, receiver, event, document, created_at, state, attempts, next_at, last_error, done_at)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
-             ON CONFLICT (alert, receiver, event) DO UPDATE SET
+            "INSERT INTO delivery (notification, receiver, event, severity, alerts, document, created_at,
+                                   state, attempts, next_at, last_error, done_at)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)
+             ON CONFLICT (notification, receiver) DO UPDATE SET
                  state = excluded.state, attempts = excluded.attempts, next_at = excluded.next_at,
                  last_error = excluded.last_error, done_at = excluded.done_at
-             WHERE excluded.attempts > outbox.attempts",
+             WHERE excluded.attempts > delivery.attempts",
         )?
         .execute(params![
-            delivery.key.alert,
+            delivery.key.notification,
             delivery.key.receiver,
-            delivery.key.event.as_str(),
+            delivery.event.as_str(),
+            delivery.severity.as_str(),
+            json(&delivery.alerts)?,
             delivery.document,
             delivery.created_at.timestamp_millis(),
             state.as_str(),
