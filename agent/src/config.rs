@@ -27,6 +27,7 @@ mod flows;
 mod header;
 mod http;
 mod interpolate;
+mod meaning;
 mod name;
 mod nearest;
 mod pattern;
@@ -63,7 +64,7 @@ pub use self::{
     flows::{Flows, Speech, Talk},
     http::Http,
     probe::{Errand, Probe},
-    receiver::{Means, Receiver, Webhook},
+    receiver::{Endpoint, Kind as ReceiverKind, Means, RateLimit, Receiver, Webhook},
     secret::Secret,
     server::Server,
     service::{Service, ServiceName},
@@ -222,7 +223,8 @@ impl Root {
             .probe
             .required()
             .and_then(|probes| probes.map(|probe| probe.resolve(&timing, &departure, reader)));
-        let receivers = self.receiver.required().and_then(|receivers| receivers.map(ReceiverTable::resolve));
+        let receivers =
+            self.receiver.required().and_then(|receivers| receivers.map(|receiver| receiver.resolve(reader)));
         Some(Config {
             agent: agent?,
             egress: egress?,

@@ -407,7 +407,7 @@ fn receiver_view(
     let before = pipeline.tallies.get(&receiver.name);
     ReceiverView {
         name: receiver.name.clone(),
-        kind: receiver.means.word().to_owned(),
+        kind: receiver.means.kind().word().to_owned(),
         pending: status.map_or(0, |status| status.pending),
         delivered: before.map_or(0, |tally| tally.delivered) + status.map_or(0, |status| status.delivered),
         dead: before.map_or(0, |tally| tally.dead) + status.map_or(0, |status| status.dead),

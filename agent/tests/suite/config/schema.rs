@@ -109,8 +109,14 @@ fn the_schema_knows_every_key_that_the_parser_takes() {
     let strayed: String = source
         .lines()
         .map(|line| {
-            let tables =
-                [("echo = {", ""), ("tls = {", ""), ("dns = {", ""), ("{", " url ="), ("{", " server =")];
+            let tables = [
+                ("echo = {", ""),
+                ("tls = {", ""),
+                ("dns = {", ""),
+                ("rate_limit = {", ""),
+                ("{", " url ="),
+                ("{", " server ="),
+            ];
             tables.iter().fold(line.to_owned(), |line, (open, first)| {
                 line.replace(&format!("{open}{first}"), &format!("{open} {stray},{first}"))
             })
