@@ -15,6 +15,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use vipwatch_model::{
     address::AddressBook,
     alert::AlertKind,
+    dispatch::{Policy, Window},
     egress::Egress,
     judge::{self, NodeSight, Scene},
     observation::Observation,
@@ -96,6 +97,8 @@ pub struct Plan {
     pub book: AddressBook,
     /// Who is told.
     pub receivers: Vec<Receiver>,
+    /// How alerts are told.
+    pub policy: Policy,
 }
 
 impl Plan {
@@ -116,6 +119,7 @@ impl Plan {
                 vips: config.services.iter().flat_map(|service| service.vips.iter().copied()).collect(),
             },
             receivers: config.receivers.clone(),
+            policy: Policy::to_all(config.receivers.iter().map(|receiver| receiver.name.clone()).collect()),
         };
         for service in &config.services {
             plan.add_service(config, service);
@@ -140,6 +144,12 @@ impl Plan {
     ) -> Verdict {
         let scene = Scene { egress, book: &self.book, nodes, at };
         judge::observation(probe, observation, &scene)
+    }
+
+    /// The maintenance windows that are open at `now`, and when another one opens or ends.
+    #[must_use]
+    pub fn windows(&self, _now: DateTime<Utc>) -> (Vec<Window>, Option<DateTime<Utc>>) {
+        (Vec::new(), None)
     }
 
     /// The node probes of the service that `probe` belongs to.

@@ -16,7 +16,7 @@ mod telling;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 
 use crate::{
     alert::{Alert, AlertKey, Event},
@@ -95,31 +95,28 @@ pub struct Dispatcher {
 }
 
 impl Dispatcher {
-    /// Takes up what was stored before a restart.
-    #[must_use]
-    pub fn restore(
+    /// Takes up what was stored before a restart. What is known already stays.
+    pub fn remember(
+        &mut self,
         entries: impl IntoIterator<Item = Entry>,
         groups: impl IntoIterator<Item = (String, Group)>,
         silences: impl IntoIterator<Item = Silence>,
-    ) -> Self {
-        Self {
-            entries: entries.into_iter().map(|entry| (entry.alert.id.clone(), entry)).collect(),
-            groups: groups.into_iter().collect(),
-            silences: silences.into_iter().map(|silence| (silence.id.clone(), silence)).collect(),
+    ) {
+        for entry in entries {
+            self.entries.entry(entry.alert.id.clone()).or_insert(entry);
+        }
+        for (name, group) in groups {
+            self.groups.entry(name).or_insert(group);
+        }
+        for silence in silences {
+            self.silences.entry(silence.id.clone()).or_insert(silence);
         }
     }
 
     /// An alert was opened. It is told by the next [`Dispatcher::tend`].
     pub fn opened(&mut self, alert: &Alert, circumstances: Circumstances) {
         let Circumstances { served_by, suspects_until } = circumstances;
-        let telling = Telling {
-            group: group::of(alert),
-            served_by,
-            suspects_until,
-            told: None,
-            acknowledgement: None,
-            end: None,
-        };
+        let telling = Telling { served_by, suspects_until, ..Telling::nothing(alert) };
         self.entries.insert(alert.id.clone(), Entry { alert: alert.clone(), telling });
     }
 
@@ -139,7 +136,7 @@ impl Dispatcher {
         let entry = self.entries.get_mut(&alert.id)?;
         if unheard {
             let to = scene.policy.receivers_of(&entry.alert);
-            entry.telling.told = Some(Told { at: scene.now, to, reminders: 0, reminded_at: None });
+            entry.telling.told = Some(Told::now(scene.now, to));
         }
         entry.telling.end = Some(resolution);
         Some(entry.telling.clone())
@@ -303,7 +300,7 @@ impl Dispatcher {
     fn note_told(&mut self, id: &str, group: &str, scene: &Scene<'_>, dispatch: &mut Dispatch) {
         let Some(Entry { alert, telling }) = self.entries.get_mut(id) else { return };
         let to = scene.policy.receivers_of(alert);
-        telling.told = Some(Told { at: scene.now, to, reminders: 0, reminded_at: None });
+        telling.told = Some(Told::now(scene.now, to));
         group.clone_into(&mut telling.group);
         dispatch.tellings.insert(id.to_owned(), telling.clone());
     }
@@ -413,6 +410,7 @@ impl Dispatcher {
                 consequence: explain::explains(lead, entry),
                 alert: entry.alert.clone(),
                 resolution: entry.telling.end.clone(),
+                acknowledgement: None,
             })
             .collect();
         Some(notification)
@@ -453,12 +451,4 @@ impl Dispatcher {
 /// The group that an alert is told with: that of the failure that explains it, if there is one.
 fn group_of(entry: &Entry, outlook: &Outlook<'_>) -> String {
     group::of(&outlook.root(entry).unwrap_or(entry).alert)
-}
-
-impl Telling {
-    /// When it is time to tell again that the alert is open.
-    fn reminder_at(&self, every: TimeDelta) -> Option<DateTime<Utc>> {
-        let told = self.told.as_ref().filter(|_| self.acknowledgement.is_none() && self.end.is_none())?;
-        Some(told.reminded_at.unwrap_or(told.at) + every)
-    }
 }

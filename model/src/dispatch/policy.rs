@@ -88,6 +88,19 @@ pub struct Silence {
 }
 
 impl Policy {
+    /// What holds where nothing is configured: everybody is told everything.
+    #[must_use]
+    pub fn to_all(receivers: Vec<String>) -> Self {
+        Self {
+            receivers,
+            routes: Vec::new(),
+            inhibitions: Inhibition::defaults(),
+            group_wait: TimeDelta::zero(),
+            group_window: TimeDelta::seconds(30),
+            repeat_every: None,
+        }
+    }
+
     /// Who is told of `alert`.
     #[must_use]
     pub fn receivers_of(&self, alert: &Alert) -> Vec<String> {

@@ -1,9 +1,12 @@
 //! What became of one alert: whether it was told, to whom, and why not yet.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::notification::{Acknowledgement, Resolution};
+use crate::{
+    alert::Alert,
+    notification::{Acknowledgement, Resolution},
+};
 
 /// How far telling of one alert has come. It is stored with the alert, so that a restart goes on from it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,6 +28,35 @@ pub struct Telling {
     /// How it ended, while that is still to be told.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub end: Option<Resolution>,
+}
+
+impl Telling {
+    /// Nothing has been told of `alert`.
+    #[must_use]
+    pub fn nothing(alert: &Alert) -> Self {
+        Self {
+            group: super::group::of(alert),
+            served_by: Vec::new(),
+            suspects_until: None,
+            told: None,
+            acknowledgement: None,
+            end: None,
+        }
+    }
+
+    /// When it is time to tell again that the alert is open.
+    pub(super) fn reminder_at(&self, every: TimeDelta) -> Option<DateTime<Utc>> {
+        let told = self.told.as_ref().filter(|_| self.acknowledgement.is_none() && self.end.is_none())?;
+        Some(told.reminded_at.unwrap_or(told.at) + every)
+    }
+}
+
+impl Told {
+    /// It was told now, for the first time.
+    #[must_use]
+    pub fn now(at: DateTime<Utc>, to: Vec<String>) -> Self {
+        Self { at, to, reminders: 0, reminded_at: None }
+    }
 }
 
 /// That an alert was handed over to be delivered.

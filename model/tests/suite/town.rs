@@ -123,7 +123,8 @@ impl Town {
             groups.map(|(name, text)| (name.clone(), serde_json::from_str(text).unwrap())).collect();
         let silences: Vec<Silence> =
             self.database.silences.values().map(|text| serde_json::from_str(text).unwrap()).collect();
-        self.dispatcher = Dispatcher::restore(entries, groups, silences);
+        self.dispatcher = Dispatcher::default();
+        self.dispatcher.remember(entries, groups, silences);
         self.tend();
     }
 
