@@ -64,7 +64,10 @@ pub use self::{
     flows::{Flows, Speech, Talk},
     http::Http,
     probe::{Errand, Probe},
-    receiver::{Endpoint, Kind as ReceiverKind, Means, RateLimit, Receiver, Webhook},
+    receiver::{
+        Alertmanager, Email, Encryption, Endpoint, Exec, Kind as ReceiverKind, Login, Means, RateLimit,
+        Receiver, Webhook,
+    },
     secret::Secret,
     server::Server,
     service::{Service, ServiceName},

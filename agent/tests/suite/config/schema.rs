@@ -70,7 +70,7 @@ fn every_echo_format_can_be_written() {
 #[test]
 fn the_parser_takes_every_key_of_the_schema() {
     let by_interval = fs::read_to_string(fixture("every-key.toml")).unwrap();
-    let by_cron = by_interval.replace("every = ", "cron = \"0 * * * *\"\ntime_zone = ");
+    let by_cron = by_interval.replace("\nevery = ", "\ncron = \"0 * * * *\"\ntime_zone = ");
     let by_cron = by_cron.replace("= \"20s\"", "= \"Europe/Berlin\"");
     let mut keys = BTreeSet::new();
     let files = files();
