@@ -7,6 +7,7 @@
 mod alertmanager;
 mod backoff;
 mod email;
+mod exchange;
 mod exec;
 mod lane;
 mod post;
@@ -23,6 +24,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 pub use backoff::retry_delay;
+pub use exchange::{Exchange, Exchanges, Mask, Side};
 pub use receiver::{Message, Receiver, Reply};
 pub use standing::Standing;
 
