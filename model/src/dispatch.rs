@@ -6,5 +6,5 @@
 mod matcher;
 mod policy;
 
-pub use matcher::Matcher;
+pub use matcher::{Matcher, fits};
 pub use policy::{Extent, Inhibition, Policy, Route, Silence, Window};

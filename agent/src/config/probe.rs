@@ -14,8 +14,10 @@ use super::{
     echo::EchoTable,
     flows::{Flows, FlowsTable, Setting},
     name::Name,
+    occasion::Occasions,
     protocol::{HTTP, Protocol, Spoken, Takers},
     reader::{At, Reader, Slot},
+    rule::{AlertRules, ProbeRulesTable, RulesLayer},
     table::table,
     target::Target,
     timing::{Layer, Timing, TimingTable},
@@ -33,6 +35,8 @@ pub struct Probe {
     pub errand: Errand,
     /// When and how persistently it is probed.
     pub timing: Timing,
+    /// When its alerts are opened.
+    pub alerts: AlertRules,
 }
 
 /// What a probe does at its target.
@@ -100,6 +104,8 @@ table! {
         flatten flows: FlowsTable,
         /// The probe's own timing.
         flatten timing: TimingTable,
+        /// The probe's own rules for its alerts.
+        optional alerts: ProbeRulesTable,
     }
 }
 
@@ -107,6 +113,7 @@ impl ProbeTable {
     pub(super) fn resolve(
         self,
         timing: &Layer,
+        rules: &RulesLayer,
         departure: &DepartureLayer,
         reader: &mut Reader<'_>,
     ) -> Option<Probe> {
@@ -131,7 +138,13 @@ impl ProbeTable {
             let Some(Place::Port(host, port)) = place else { return None };
             Errand::Flows { host, port, flows }
         };
-        Some(Probe { name: name?.0, url: url?, errand, timing: timing? })
+        let occasions = match &errand {
+            Errand::Flows { flows, .. } => Occasions::of(flows),
+            Errand::Ping { .. } => Occasions::default(),
+        };
+        let rules = rules.with(&self.alerts, Some(&occasions), reader);
+        let timing = timing?;
+        Some(Probe { name: name?.0, url: url?, errand, alerts: rules.rules(&timing)?, timing })
     }
 
     /// What is spoken: by the kind, and for HTTP by the URL.
