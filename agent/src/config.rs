@@ -32,6 +32,7 @@ mod inhibit;
 mod interpolate;
 mod maintenance;
 mod matcher;
+mod meaning;
 mod moment;
 mod name;
 mod nearest;
@@ -76,7 +77,7 @@ pub use self::{
     flows::{Flows, Speech, Talk},
     http::Http,
     probe::{Errand, Probe},
-    receiver::{Means, Receiver, Webhook},
+    receiver::{Endpoint, Kind as ReceiverKind, Means, RateLimit, Receiver, Webhook},
     rule::AlertRules,
     secret::Secret,
     server::Server,
@@ -255,7 +256,8 @@ impl Root {
             .probe
             .required()
             .and_then(|probes| probes.map(|probe| probe.resolve(&timing, &rules, &departure, reader)));
-        let receivers = self.receiver.required().and_then(|receivers| receivers.map(ReceiverTable::resolve));
+        let receivers =
+            self.receiver.required().and_then(|receivers| receivers.map(|receiver| receiver.resolve(reader)));
         let routes = self.route.required().and_then(|routes| routes.map(RouteTable::resolve));
         let inhibitions = self.inhibit.required().and_then(|inhibit| inhibit.map(InhibitTable::resolve));
         let maintenance = self

@@ -341,11 +341,7 @@ fn round(last: &Last) -> RoundView {
     }
 }
 
-/// Flow by flow, unless there is nothing to explain: with many probes it would be most of the document.
 fn evidence(verdict: &Verdict) -> Vec<api::Flow> {
-    if verdict.state == State::Up && verdict.notes.is_empty() {
-        return Vec::new();
-    }
     let flow = |flow: &Evidence| api::Flow {
         finding: flow.finding.to_string(),
         local: flow.local.map(|local| local.to_string()),
@@ -392,6 +388,7 @@ fn delivery(receiver: &str, status: &ReceiverStatus, alert: &str) -> Option<Deli
             DeliveryState::Pending => api::DeliveryState::Pending,
             DeliveryState::Delivered => api::DeliveryState::Delivered,
             DeliveryState::Dead => api::DeliveryState::Dead,
+            DeliveryState::Superseded => api::DeliveryState::Superseded,
         },
         attempts: recent.attempts,
         last_error: recent.last_error.clone(),
@@ -406,7 +403,7 @@ fn receiver_view(
     let before = pipeline.tallies.get(&receiver.name);
     ReceiverView {
         name: receiver.name.clone(),
-        kind: receiver.means.word().to_owned(),
+        kind: receiver.means.kind().word().to_owned(),
         pending: status.map_or(0, |status| status.pending),
         delivered: before.map_or(0, |tally| tally.delivered) + status.map_or(0, |status| status.delivered),
         dead: before.map_or(0, |tally| tally.dead) + status.map_or(0, |status| status.dead),

@@ -7,8 +7,8 @@ use hyper::header::HeaderValue;
 
 use super::{
     fault::Span,
-    protocol::{HTTP, Spoken},
-    reader::{Reader, Slot},
+    meaning::Deciding,
+    reader::{At, Reader, Slot},
     secret::{Hidden, Secret},
     table::table,
     value::{Complaint, Text, text_values},
@@ -81,13 +81,13 @@ impl Text for Token {
 text_values!(Username);
 
 impl AuthTable {
-    /// Reports the keys that are of no use where no HTTP is spoken.
-    pub(super) fn check(&self, spoken: &Spoken, reader: &mut Reader<'_>) {
-        spoken.takes("username", &self.username, HTTP, reader);
-        spoken.takes("password", &self.password, HTTP, reader);
-        spoken.takes("password_file", &self.password_file, HTTP, reader);
-        spoken.takes("bearer_token", &self.bearer_token, HTTP, reader);
-        spoken.takes("bearer_token_file", &self.bearer_token_file, HTTP, reader);
+    /// Reports the keys beside `word` where it is none of `takers`.
+    pub(super) fn check<W: Deciding>(&self, word: &At<W>, takers: &[W], reader: &mut Reader<'_>) {
+        word.takes("username", &self.username, takers, reader);
+        word.takes("password", &self.password, takers, reader);
+        word.takes("password_file", &self.password_file, takers, reader);
+        word.takes("bearer_token", &self.bearer_token, takers, reader);
+        word.takes("bearer_token_file", &self.bearer_token_file, takers, reader);
     }
 
     /// The value of the `Authorization` header, if there is to be one; nothing at all after a fault. `own` is the

@@ -13,6 +13,7 @@ use super::{
     departure::DepartureLayer,
     echo::EchoTable,
     flows::{Flows, FlowsTable, Setting},
+    meaning::Deciding as _,
     name::Name,
     occasion::Occasions,
     protocol::{HTTP, Protocol, Spoken, Takers},
@@ -125,7 +126,7 @@ impl ProbeTable {
             self.flows.departure.families(&[address], reader);
         }
         let (name, url) = (self.name.clone().required(), self.shown(&spoken));
-        let errand = if spoken.protocol == Protocol::Icmp {
+        let errand = if spoken.value == Protocol::Icmp {
             self.flows.check(&spoken, &self.echo, reader);
             let departure = self.flows.departure.layer(departure, reader).departure();
             let Some(Place::Node(address)) = place else { return None };
@@ -152,8 +153,8 @@ impl ProbeTable {
         let kind = self.kind.given()?;
         let tls = self.url.given().filter(|url| url.value.0.scheme() == "https");
         Some(match (kind.value.0, tls) {
-            (Protocol::Http, Some(url)) => Spoken { protocol: Protocol::Https, span: url.span.clone() },
-            (protocol, _) => Spoken { protocol, span: kind.span.clone() },
+            (Protocol::Http, Some(url)) => Spoken { value: Protocol::Https, span: url.span.clone() },
+            (value, _) => Spoken { value, span: kind.span.clone() },
         })
     }
 
@@ -169,7 +170,7 @@ impl ProbeTable {
                 reader.missing(spoken.place(), "http needs the key url").hint(hint);
             }
             (false, _, Slot::Absent) => {
-                let word = spoken.protocol.word();
+                let word = spoken.value.word();
                 let hint = format!("add for example address = {:?}", example(spoken));
                 reader.missing(spoken.place(), format!("{word} needs the key address")).hint(hint);
             }
@@ -189,7 +190,7 @@ impl ProbeTable {
         let target = &self.address.given()?.value;
         let question = self.flows.dns.given().and_then(|dns| dns.value.name.given());
         let question = question.map_or_else(String::new, |name| format!("/{}", name.value.0));
-        Some(format!("{}://{target}{question}", spoken.protocol.word()))
+        Some(format!("{}://{target}{question}", spoken.value.word()))
     }
 }
 
@@ -219,7 +220,7 @@ fn of_url(url: &Url) -> Option<Place> {
 }
 
 fn of_address(spoken: &Spoken, target: &At<Target>, reader: &mut Reader<'_>) -> Option<Place> {
-    let wrong = match (spoken.protocol, &target.value) {
+    let wrong = match (spoken.value, &target.value) {
         (Protocol::Icmp, Target::Host(Host::Address(address))) => return Some(Place::Node(*address)),
         (Protocol::Icmp, Target::Host(Host::Name(_))) => "icmp takes an address, not a name",
         (Protocol::Icmp, Target::Server(_)) => "icmp takes an address and no port",
@@ -231,7 +232,7 @@ fn of_address(spoken: &Spoken, target: &At<Target>, reader: &mut Reader<'_>) -> 
 }
 
 fn example(spoken: &Spoken) -> &'static str {
-    if spoken.protocol == Protocol::Icmp { "192.0.2.30" } else { Target::EXAMPLE }
+    if spoken.value == Protocol::Icmp { "192.0.2.30" } else { Target::EXAMPLE }
 }
 
 /// Path and query of a URL.

@@ -12,7 +12,7 @@ use super::{
     flows::{Flows, FlowsTable, Setting},
     name::{DnsName, Line, Name},
     occasion::Occasions,
-    protocol::{HTTP, Protocol, Spoken},
+    protocol::{HTTP, Protocol},
     reader::{Reader, Slot},
     rule::{AlertRules, RulesLayer, ServiceRulesTable},
     table::table,
@@ -133,7 +133,7 @@ impl ServiceTable {
         let (echo, echo_path) = ServiceEchoTable::split(self.echo);
         let policy = self.external_traffic_policy.required();
         let flows = self.protocol.given().and_then(|protocol| {
-            let spoken = Spoken { protocol: protocol.value, span: protocol.span.clone() };
+            let spoken = protocol.clone();
             spoken.takes("path", &self.path, HTTP, reader);
             spoken.takes("path", &echo_path, HTTP, reader);
             if let (Some(path), Some(echo)) = (self.path.written(), echo.written())

@@ -112,7 +112,7 @@ impl Lane {
         }
         let recent =
             RecentDelivery { state: DeliveryState::Pending, attempts: delivery.attempts, last_error: None };
-        self.note(&delivery.key.alert, recent);
+        self.note(&delivery, &recent);
         self.pending.push(delivery);
         self.publish(|_| {});
     }
@@ -140,16 +140,16 @@ impl Lane {
         };
         match (state, &error) {
             (DeliveryState::Dead, Some(error)) => tracing::error!(
-                receiver = %self.name, alert = %delivery.key.alert, event = %delivery.key.event, %error,
+                receiver = %self.name, notification = %delivery.key.notification, %error,
                 "a receiver refused an alert for good"
             ),
             // Told once per run of failures, not once per attempt.
             (DeliveryState::Pending, Some(error)) if delivery.attempts == 1 => tracing::warn!(
-                receiver = %self.name, alert = %delivery.key.alert, event = %delivery.key.event, %error,
+                receiver = %self.name, notification = %delivery.key.notification, %error,
                 "failed to deliver an alert; trying again"
             ),
             (DeliveryState::Delivered, _) => tracing::info!(
-                receiver = %self.name, alert = %delivery.key.alert, event = %delivery.key.event,
+                receiver = %self.name, notification = %delivery.key.notification,
                 attempts = delivery.attempts, "delivered an alert"
             ),
             _ => {}
@@ -166,11 +166,11 @@ impl Lane {
             self.hurry();
         }
         let recent = RecentDelivery { state, attempts: delivery.attempts, last_error: error.clone() };
-        self.note(&delivery.key.alert, recent);
+        self.note(&delivery, &recent);
         self.publish(|status| {
             status.last_error.clone_from(&error);
             match state {
-                DeliveryState::Pending => {}
+                DeliveryState::Pending | DeliveryState::Superseded => {}
                 DeliveryState::Delivered => {
                     status.delivered += 1;
                     status.last_delivered_at = Some(now);
@@ -181,12 +181,14 @@ impl Lane {
         self.store.push(Record::Attempted(Attempted { delivery, state, error, at: now }));
     }
 
-    fn note(&self, alert: &str, delivery: RecentDelivery) {
+    fn note(&self, delivery: &Delivery, how_far: &RecentDelivery) {
         self.publish(|status| {
-            if status.recent.len() >= RECENT && !status.recent.contains_key(alert) {
-                status.recent.retain(|_, recent| recent.state == DeliveryState::Pending);
+            for alert in &delivery.alerts {
+                if status.recent.len() >= RECENT && !status.recent.contains_key(alert) {
+                    status.recent.retain(|_, recent| recent.state == DeliveryState::Pending);
+                }
+                status.recent.insert(alert.clone(), how_far.clone());
             }
-            status.recent.insert(alert.to_owned(), delivery);
         });
     }
 
@@ -215,13 +217,13 @@ async fn attempt(receiver: Result<&Receiver, &String>, delivery: &Delivery, now:
     receiver.attempt(&Message { notification: &notification, document: &delivery.document, now }).await
 }
 
-/// The delivery to attempt next: the one that is due first, but never an alert's later event before its
-/// earlier one.
+/// The delivery to attempt next: the one that is due first, but none before an earlier one that shares an
+/// alert with it.
 fn next(pending: &[Delivery]) -> Option<usize> {
     let mut best: Option<usize> = None;
     let mut seen = HashSet::with_capacity(pending.len());
     for (i, delivery) in pending.iter().enumerate() {
-        let first = seen.insert(delivery.key.alert.as_str());
+        let first = delivery.alerts.iter().filter(|alert| !seen.insert(alert.as_str())).count() == 0;
         if first && best.is_none_or(|best| delivery.next_at < pending[best].next_at) {
             best = Some(i);
         }
@@ -231,14 +233,17 @@ fn next(pending: &[Delivery]) -> Option<usize> {
 
 #[cfg(test)]
 mod tests {
-    use vipwatch_model::alert::Event;
+    use vipwatch_model::alert::{Event, Severity};
 
     use super::*;
     use crate::store::DeliveryKey;
 
-    fn delivery(alert: &str, event: Event, due: i64) -> Delivery {
+    fn delivery(alerts: &[&str], event: Event, due: i64) -> Delivery {
         Delivery {
-            key: DeliveryKey { alert: alert.into(), event, receiver: "ops".into() },
+            key: DeliveryKey { notification: format!("{}-{event}", alerts[0]), receiver: "ops".into() },
+            event,
+            severity: Severity::Critical,
+            alerts: alerts.iter().map(|&alert| alert.to_owned()).collect(),
             document: "{}".into(),
             created_at: DateTime::UNIX_EPOCH,
             attempts: 0,
@@ -249,11 +254,11 @@ mod tests {
     #[test]
     fn an_alert_is_never_told_resolved_before_opened() {
         let pending = [
-            delivery("a", Event::Opened, 90),
-            delivery("a", Event::Resolved, 10),
-            delivery("b", Event::Opened, 50),
+            delivery(&["a", "c"], Event::Opened, 90),
+            delivery(&["c"], Event::Resolved, 10),
+            delivery(&["b"], Event::Opened, 50),
         ];
-        assert_eq!(next(&pending), Some(2), "a's resolve waits for its open, b waits for nobody");
+        assert_eq!(next(&pending), Some(2), "c's resolve waits for its open, b waits for nobody");
         assert_eq!(next(&pending[..2]), Some(0));
         assert_eq!(next(&[]), None);
     }

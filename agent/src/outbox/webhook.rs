@@ -24,17 +24,10 @@ impl Webhook {
     /// A client for `config`, whose attempts take `timeout` at most.
     ///
     /// # Errors
-    /// When a header cannot be sent or TLS cannot be set up, in words.
+    /// When TLS cannot be set up, in words.
     pub fn new(config: &config::Webhook, timeout: Duration) -> Result<Self, String> {
-        let mut headers = HeaderMap::new();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        for (name, value) in &config.headers {
-            let wrong = || format!("header {name:?} cannot be sent");
-            let header = HeaderName::from_bytes(name.as_bytes()).map_err(|_| wrong())?;
-            let mut value = HeaderValue::from_str(value.expose()).map_err(|_| wrong())?;
-            value.set_sensitive(true);
-            headers.insert(header, value);
-        }
+        let mut headers = config.endpoint.headers.clone();
+        headers.entry(CONTENT_TYPE).or_insert(HeaderValue::from_static("application/json"));
         Ok(Self { post: Post::new(timeout)?, config: config.clone(), headers })
     }
 
@@ -45,6 +38,8 @@ impl Webhook {
         };
         let mut headers = self.headers.clone();
         headers.insert(IDEMPOTENCY_KEY, key);
-        self.post.send(self.config.url.expose(), headers, message.document.to_owned(), message.now).await
+        self.post
+            .send(self.config.endpoint.url().expose(), headers, message.document.to_owned(), message.now)
+            .await
     }
 }

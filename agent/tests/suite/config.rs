@@ -217,9 +217,9 @@ fn strings_take_in_the_environment() {
     assert_eq!(config.agent.vantage, "test ${HOST}");
     let receiver = &config.receivers[0];
     let config::Means::Webhook(webhook) = &receiver.means;
-    assert_eq!(webhook.url.expose(), "https://alerts.example.net/hook");
+    assert_eq!(webhook.endpoint.url().expose(), "https://alerts.example.net/hook");
     assert_eq!(receiver.origin, "https://alerts.example.net");
-    assert_eq!(webhook.headers["Authorization"].expose(), "Bearer alerts.example.net");
+    assert_eq!(webhook.endpoint.headers["authorization"], "Bearer alerts.example.net");
 }
 
 /// Neither a literal secret nor one from the environment gets into what people and programs are shown.

@@ -31,12 +31,16 @@ fn of_nodes(this: &Known<'_>, nodes: &Nodes<'_>) -> Option<[(AlertKind, bool); 2
     if nodes.known.is_empty() || nodes.known.len() < nodes.configured {
         return None;
     }
-    // A node that nobody can speak for may well be healthy.
-    let healthy =
-        nodes.known.iter().filter(|node| matches!(node.machine.state, State::Up | State::Unknown)).count();
+    let healthy = healthy(nodes);
     let drifted =
         |node: &Known<'_>| matches!(node.verdict.finding, Finding::PortClosed | Finding::OtherService);
     let none = healthy == 0 && !nodes.known.iter().all(drifted);
     let least = this.probe.rules.min_healthy_nodes as usize;
     Some([(AlertKind::NoHealthyNode, none), (AlertKind::RedundancyLost, healthy > 0 && healthy < least)])
+}
+
+/// How many nodes have a ready endpoint. One that nobody can speak for may well have.
+pub(super) fn healthy(nodes: &Nodes<'_>) -> usize {
+    let healthy = |node: &&Known<'_>| matches!(node.machine.state, State::Up | State::Unknown);
+    nodes.known.iter().filter(healthy).count()
 }

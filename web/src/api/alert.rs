@@ -63,6 +63,8 @@ pub enum DeliveryState {
     Delivered,
     /// Given up.
     Dead,
+    /// Left out: it was over before it could be delivered.
+    Superseded,
 }
 
 /// Telling one receiver about one alert.

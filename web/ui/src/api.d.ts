@@ -159,7 +159,7 @@ export interface components {
          * @description How far a delivery has come.
          * @enum {string}
          */
-        DeliveryState: "pending" | "delivered" | "dead";
+        DeliveryState: "pending" | "delivered" | "dead" | "superseded";
         /** @description Telling one receiver about one alert. */
         DeliveryView: {
             /**

@@ -133,7 +133,7 @@ fn plan(egress: config::Egress) -> Arc<Plan> {
         egress,
         book: AddressBook { nodes: vec![node], ..AddressBook::default() },
         receivers: Vec::new(),
-        policy: Policy::default(),
+        policy: Policy::to_all(Vec::new()),
         maintenance: Vec::new(),
         rules: Rules::uniform(2, 2, chrono::TimeDelta::minutes(10)),
     })

@@ -113,6 +113,7 @@ fn the_schema_knows_every_key_that_the_parser_takes() {
                 ("echo = {", ""),
                 ("tls = {", ""),
                 ("dns = {", ""),
+                ("rate_limit = {", ""),
                 ("{", " url ="),
                 ("{", " server ="),
                 ("{", " enabled ="),
