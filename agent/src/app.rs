@@ -85,9 +85,9 @@ impl Agent {
         let signals = Signals::catch()?;
         let clock = Clock::system();
         let plan = Arc::new(Plan::new(config));
-        let overload = plan.overload(config.agent.max_flows);
-        if let Some(warning) = &overload {
-            tracing::warn!("{warning}");
+        let notices = plan.notices(config.agent.max_flows);
+        for notice in &notices {
+            tracing::warn!("{notice}");
         }
         let (deliveries_in, deliveries) = mpsc::channel(256);
         let (restored_in, mut restored) = mpsc::channel(1);
@@ -129,7 +129,7 @@ impl Agent {
             store: Arc::clone(&store),
             clock: clock.clone(),
             origin: path.display().to_string(),
-            notices: overload.iter().cloned().collect(),
+            notices,
             baseline: baseline.clone(),
             receivers: statuses,
             heartbeat: pipeline_beat.clone(),

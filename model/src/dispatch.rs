@@ -23,7 +23,7 @@ use crate::{
     notification::{Acknowledgement, Companion, Notification, Resolution},
 };
 pub use group::Group;
-pub use matcher::Matcher;
+pub use matcher::{Matcher, fits};
 use outlook::Outlook;
 pub use policy::{Extent, Inhibition, Policy, Route, Silence, Window};
 pub use telling::{Held, Telling, Told};

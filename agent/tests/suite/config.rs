@@ -1,5 +1,6 @@
 //! The configuration: every rule by a file that breaks it, the sample, the schema.
 
+mod alerts;
 mod flows;
 mod schema;
 
