@@ -93,9 +93,10 @@ impl AgentControl {
             comment: new.comment,
         };
         let view = silence_view(&silence);
+        let matcher = serde_json::to_string(&silence.matcher).unwrap_or_default();
         self.ask(|reply| Command::Silence { silence, reply }).await?;
         tracing::info!(
-            by = %operator.by, peer = %operator.peer, silence = %view.id, until = %view.until, matcher = ?view.matcher,
+            by = %operator.by, peer = %operator.peer, silence = %view.id, until = %view.until, %matcher,
             comment = %view.comment, "an operator silenced alerts"
         );
         Ok(view)
