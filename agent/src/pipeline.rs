@@ -28,7 +28,7 @@ use vipwatch_model::{
 };
 use vipwatch_web::api::Overview;
 
-pub(crate) use desk::Desk;
+pub(crate) use desk::{Desk, scene};
 pub use watched::{Last, Tick, Watched};
 
 use crate::{

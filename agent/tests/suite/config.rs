@@ -51,6 +51,7 @@ fn files() -> TempDir {
     write("other.key", &other.serialize_pem());
     write("password", "hidden\n");
     write("token", "hidden");
+    write("api.token", "hidden-hidden-hidden\n");
     write("shop.password", "hidden\n");
     write("other-api.token", "hidden\n");
     write("phrase", "hidden hidden\n");
