@@ -97,6 +97,7 @@ impl Agent {
         let (pipeline_in, pipeline_commands) = mpsc::channel(4);
         let (outbox_in, outbox_commands) = mpsc::channel(4);
         let (statuses_in, statuses) = watch::channel(HashMap::new());
+        let (standing_in, standing) = watch::channel(Arc::default());
 
         let prober = Arc::new(Prober::new(config.agent.max_flows));
         let (learner, baseline) = egress::start(Arc::clone(&plan), Arc::clone(&prober), clock.clone());
@@ -120,6 +121,7 @@ impl Agent {
             Arc::clone(&store),
             clock.clone(),
             statuses_in,
+            standing,
             outbox_end.clone(),
         );
         core.spawn(named("outbox", outbox));
@@ -133,6 +135,7 @@ impl Agent {
             notices,
             baseline: baseline.clone(),
             receivers: statuses,
+            standing: standing_in,
             heartbeat: pipeline_beat.clone(),
         };
         // The outbox outlasts the pipeline, however that ends, so that what the last rounds want told is written.

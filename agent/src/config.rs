@@ -78,7 +78,10 @@ pub use self::{
     flows::{Flows, Speech, Talk},
     http::Http,
     probe::{Errand, Probe},
-    receiver::{Endpoint, Kind as ReceiverKind, Means, RateLimit, Receiver, Webhook},
+    receiver::{
+        Alertmanager, Email, Encryption, Endpoint, Exec, Kind as ReceiverKind, Login, Means, RateLimit,
+        Receiver, Webhook,
+    },
     rule::AlertRules,
     secret::Secret,
     server::Server,

@@ -15,6 +15,7 @@ use vipwatch_model::{
 use super::{Watched, nodes_watched};
 use crate::{
     maintenance::Maintenance,
+    outbox::Standing,
     plan::Plan,
     store::{Effects, StoredAlert},
 };
@@ -64,6 +65,20 @@ impl Desk {
     pub(crate) fn replanned(&mut self, now: DateTime<Utc>) {
         self.windows_change = Some(now);
         self.next = Some(now);
+    }
+
+    /// The open alerts that somebody was told of.
+    pub(crate) fn standing(&self, plan: &Plan) -> Vec<Standing> {
+        let (vantage, page): (Arc<str>, Arc<str>) = (plan.vantage.as_str().into(), plan.page.as_str().into());
+        let told =
+            self.dispatcher.open_alerts().filter_map(|entry| Some((entry, entry.telling.told.as_ref()?)));
+        let standing = told.map(|(Entry { alert, .. }, told)| Standing {
+            alert: Arc::new(alert.clone()),
+            told: told.to.as_slice().into(),
+            vantage: Arc::clone(&vantage),
+            page: Arc::clone(&page),
+        });
+        standing.collect()
     }
 
     /// When [`Desk::tend`] wants to be called although nothing happens.

@@ -53,6 +53,8 @@ timeout = "500ms"
 flows = 4
 alert_after = {THRESHOLD}
 resolve_after = 2
+[alerts]
+group_window = "0s"
 [[service]]
 name = "{ECHO}"
 vips = ["192.0.2.201"]
