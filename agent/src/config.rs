@@ -71,13 +71,17 @@ pub use self::{
     agent::Agent,
     cluster::Cluster,
     departure::Departure,
+    duration::{read as read_duration, show as show_duration},
     echo::Echo,
     egress::{Asked, DnsRecord, Egress, EgressSource},
     fault::{Fault, Faults, Related},
     flows::{Flows, Speech, Talk},
     http::Http,
     probe::{Errand, Probe},
-    receiver::{Endpoint, Kind as ReceiverKind, Means, RateLimit, Receiver, Webhook},
+    receiver::{
+        Alertmanager, Email, Encryption, Endpoint, Exec, Kind as ReceiverKind, Login, Means, RateLimit,
+        Receiver, Webhook,
+    },
     rule::AlertRules,
     secret::Secret,
     server::Server,
@@ -235,7 +239,7 @@ pub fn schema() -> serde_json::Value {
 impl Root {
     fn resolve(self, reader: &mut Reader<'_>) -> Option<Config> {
         // Each section reports its faults, so all of them are resolved before the first missing one ends it.
-        let agent = self.agent.required().and_then(|agent| agent.resolve(reader.base()));
+        let agent = self.agent.required().and_then(|agent| agent.resolve(reader));
         let egress = self.egress.required().and_then(|egress| egress.resolve(reader));
         let (timing, departure, rules) =
             (Layer::built_in(), DepartureLayer::built_in(), RulesLayer::built_in());

@@ -16,7 +16,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use vipwatch_model::{
     address::AddressBook,
     alert::AlertKind,
-    dispatch::{Policy, Window},
+    dispatch::Policy,
     egress::Egress,
     judge::{self, NodeSight, Scene},
     observation::Observation,
@@ -99,7 +99,7 @@ pub struct Plan {
     pub book: AddressBook,
     /// Who is told.
     pub receivers: Vec<Receiver>,
-    /// How alerts are told.
+    /// Who is told of what, and when.
     pub policy: Policy,
     /// When what is not told.
     pub maintenance: Vec<Maintenance>,
@@ -152,12 +152,6 @@ impl Plan {
     ) -> Verdict {
         let scene = Scene { egress, book: &self.book, nodes, at };
         judge::observation(probe, observation, &scene)
-    }
-
-    /// The maintenance windows that are open at `now`, and when another one opens or ends.
-    #[must_use]
-    pub fn windows(&self, now: DateTime<Utc>) -> (Vec<Window>, Option<DateTime<Utc>>) {
-        Maintenance::windows(&self.maintenance, now)
     }
 
     /// The node probes of the service that `probe` belongs to.

@@ -203,6 +203,14 @@ impl Dispatcher {
         self.entries.get(id).map(|entry| &entry.telling)
     }
 
+    /// The alerts that most likely explain others, by the id of what they explain.
+    #[must_use]
+    pub fn explanations<'a>(&'a self, policy: &'a Policy) -> BTreeMap<&'a str, &'a Alert> {
+        let outlook = self.outlook(policy);
+        let explained = |entry: &'a Entry| Some((entry.alert.id.as_str(), &outlook.root(entry)?.alert));
+        self.open_alerts().filter_map(explained).collect()
+    }
+
     /// The alert that most likely explains this one.
     #[must_use]
     pub fn explanation<'a>(&'a self, id: &str, policy: &'a Policy) -> Option<&'a Alert> {

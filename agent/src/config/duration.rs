@@ -55,6 +55,17 @@ impl<const MIN: u64, const MAX: u64> Value for Time<MIN, MAX> {
     }
 }
 
+/// Reads a duration that was written somewhere else than in the file.
+///
+/// # Errors
+/// When it is none: what is wrong, and what one looks like.
+pub fn read(text: &str) -> Result<Duration, String> {
+    parse(text).map_err(|Complaint { message, hint }| match hint {
+        Some(hint) => format!("{message}; {hint}"),
+        None => message,
+    })
+}
+
 /// Reads a duration: whole numbers with units, the larger unit first.
 fn parse(text: &str) -> Result<Duration, Complaint> {
     let malformed = || {
@@ -82,8 +93,9 @@ fn parse(text: &str) -> Result<Duration, Complaint> {
     Ok(Duration::from_millis(millis))
 }
 
-/// Writes a duration the way [`parse`] reads it.
-pub(super) fn show(duration: Duration) -> String {
+/// Writes a duration the way [`read`] reads it.
+#[must_use]
+pub fn show(duration: Duration) -> String {
     let mut rest = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
     let mut text = String::new();
     for (unit, length) in UNITS {

@@ -66,7 +66,7 @@ impl Watch {
                     vips: services.iter().flat_map(|service| &service.vips).map(SocketAddr::ip).collect(),
                 },
                 receivers: Vec::new(),
-                policy: Policy::to_all(Vec::new()),
+                policy: Policy::default(),
                 maintenance: Vec::new(),
                 rules: Rules::uniform(2, 2, TimeDelta::minutes(10)),
             },
