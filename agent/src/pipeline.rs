@@ -28,7 +28,7 @@ use vipwatch_model::{
 };
 use vipwatch_web::api::Overview;
 
-pub(crate) use desk::Desk;
+pub(crate) use desk::{Desk, scene};
 pub use watched::{Last, Tick, Watched};
 
 use crate::{
@@ -334,13 +334,14 @@ impl Pipeline {
                 }
             }
         }
-        let verdict = {
+        let mut verdict = {
             let nodes = match &observation {
                 Observation::Flows(_) => node_sights(&self.plan, &self.watched, watched, at),
                 Observation::NodeHealth(_) | Observation::ProxyHealth(_) => Vec::new(),
             };
             self.plan.judge(&egress, probe, &observation, &nodes, at)
         };
+        verdict.keep_the_remarkable();
         let Some(watched) = self.watched.get_mut(&planned.probe.name) else { return };
         self.counters.count(observation.flows(), lateness, missed);
         let latency_us = observation.latency_us();

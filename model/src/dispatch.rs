@@ -23,7 +23,7 @@ use crate::{
     notification::{Acknowledgement, Companion, Notification, Resolution},
 };
 pub use group::Group;
-pub use matcher::Matcher;
+pub use matcher::{Matcher, fits};
 use outlook::Outlook;
 pub use policy::{Extent, Inhibition, Policy, Route, Silence, Window};
 pub use telling::{Held, Telling, Told};
@@ -203,6 +203,14 @@ impl Dispatcher {
         self.entries.get(id).map(|entry| &entry.telling)
     }
 
+    /// The alerts that most likely explain others, by the id of what they explain.
+    #[must_use]
+    pub fn explanations<'a>(&'a self, policy: &'a Policy) -> BTreeMap<&'a str, &'a Alert> {
+        let outlook = self.outlook(policy);
+        let explained = |entry: &'a Entry| Some((entry.alert.id.as_str(), &outlook.root(entry)?.alert));
+        self.open_alerts().filter_map(explained).collect()
+    }
+
     /// The alert that most likely explains this one.
     #[must_use]
     pub fn explanation<'a>(&'a self, id: &str, policy: &'a Policy) -> Option<&'a Alert> {
@@ -268,6 +276,11 @@ impl Dispatcher {
         for entry in self.open_alerts().filter(|entry| entry.telling.told.is_none()) {
             if self.held(entry, &outlook, scene).is_none() {
                 ready.entry(group_of(entry, &outlook)).or_default().push(entry.alert.id.clone());
+            }
+        }
+        for (name, group) in self.groups.iter_mut().filter(|(name, _)| !ready.contains_key(*name)) {
+            if group.waiting.take().is_some() {
+                dispatch.groups.insert(name.clone(), Some(*group));
             }
         }
         for (name, ids) in ready {
@@ -440,11 +453,12 @@ impl Dispatcher {
         let ends = self.entries.values().filter(|entry| entry.telling.end.is_some()).filter_map(|entry| {
             self.groups.get(&entry.telling.group).map(|group| group.resolves_at(scene.policy, scene.now))
         });
+        let windows_end = self.groups.values().filter_map(|group| group.over_at(scene.policy));
         let reminders =
             self.open_alerts().filter_map(|entry| entry.telling.reminder_at(scene.policy.repeat_every?));
         let silences = self.silences.values().flat_map(|silence| [silence.from, silence.until]);
         let windows = scene.windows.iter().map(|window| window.until);
-        held.chain(ends).chain(reminders).chain(silences).chain(windows).filter(soon).min()
+        held.chain(ends).chain(windows_end).chain(reminders).chain(silences).chain(windows).filter(soon).min()
     }
 }
 

@@ -14,6 +14,7 @@ use vipwatch_model::{
 
 use super::{Watched, nodes_watched};
 use crate::{
+    maintenance::Maintenance,
     outbox::Standing,
     plan::Plan,
     store::{Effects, StoredAlert},
@@ -132,7 +133,7 @@ impl Desk {
     /// Tells what may be told now.
     pub(crate) fn tend(&mut self, plan: &Plan, effects: &mut Effects, now: DateTime<Utc>) {
         if self.windows_change.is_some_and(|change| change <= now) {
-            (self.windows, self.windows_change) = plan.windows(now);
+            (self.windows, self.windows_change) = Maintenance::windows(&plan.maintenance, now);
         }
         let dispatch = self.dispatcher.tend(&scene(plan, &self.windows, now));
         self.carry_out(dispatch, effects, now);

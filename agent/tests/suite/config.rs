@@ -1,5 +1,6 @@
 //! The configuration: every rule by a file that breaks it, the sample, the schema.
 
+mod alerts;
 mod flows;
 mod schema;
 
@@ -51,6 +52,7 @@ fn files() -> TempDir {
     write("other.key", &other.serialize_pem());
     write("password", "hidden\n");
     write("token", "hidden");
+    write("api.token", "hidden-hidden-hidden\n");
     write("shop.password", "hidden\n");
     write("other-api.token", "hidden\n");
     write("phrase", "hidden hidden\n");

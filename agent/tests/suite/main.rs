@@ -24,6 +24,7 @@ mod manifests;
 mod matrix;
 #[cfg(feature = "namespace-tests")]
 mod namespaces;
+mod operator;
 mod outbox;
 mod outsider;
 #[cfg(feature = "namespace-tests")]
