@@ -6,13 +6,24 @@
 
 mod alertmanager;
 mod backoff;
+mod chat;
+mod cut;
+mod discord;
 mod email;
 mod exchange;
 mod exec;
 mod lane;
+mod ntfy;
+mod pagerduty;
 mod post;
 mod receiver;
+mod sample;
+mod signature;
+mod slack;
 mod standing;
+mod story;
+mod teams;
+mod template;
 mod webhook;
 
 use std::{collections::HashMap, sync::Arc};
@@ -27,6 +38,7 @@ pub use backoff::retry_delay;
 pub use exchange::{Exchange, Exchanges, Mask, Side};
 pub use receiver::{Message, Receiver, Reply};
 pub use standing::Standing;
+pub use template::{Escape, Flaw, Template};
 
 use crate::{
     clock::Clock,
