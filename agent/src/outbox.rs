@@ -4,11 +4,14 @@
 //! The outbox decides nothing about alerts. It takes deliveries, attempts them until the receiver has
 //! them or has refused them for good, and records every attempt.
 
+mod alertmanager;
 mod backoff;
 mod chat;
 mod cut;
 mod discord;
+mod email;
 mod exchange;
+mod exec;
 mod lane;
 mod ntfy;
 mod pagerduty;
@@ -17,6 +20,7 @@ mod receiver;
 mod sample;
 mod signature;
 mod slack;
+mod standing;
 mod story;
 mod teams;
 mod template;
@@ -33,6 +37,7 @@ use tokio_util::sync::CancellationToken;
 pub use backoff::retry_delay;
 pub use exchange::{Exchange, Exchanges, Mask, Side};
 pub use receiver::{Message, Receiver, Reply};
+pub use standing::Standing;
 pub use template::{Escape, Flaw, Template};
 
 use crate::{
@@ -85,10 +90,12 @@ pub async fn run(
     store: Arc<Store>,
     clock: Clock,
     statuses: watch::Sender<HashMap<String, ReceiverStatus>>,
+    standing: watch::Receiver<Arc<Vec<Standing>>>,
     shutdown: CancellationToken,
 ) {
     let statuses = Arc::new(statuses);
     let mut lanes = Lanes {
+        standing,
         store,
         clock,
         statuses,
@@ -126,6 +133,7 @@ pub async fn run(
 
 /// One lane per receiver: a task with a queue of its own.
 struct Lanes {
+    standing: watch::Receiver<Arc<Vec<Standing>>>,
     store: Arc<Store>,
     clock: Clock,
     statuses: Arc<watch::Sender<HashMap<String, ReceiverStatus>>>,
@@ -172,6 +180,7 @@ impl Lanes {
             let task = lane::Lane::new(
                 name.clone(),
                 current,
+                self.standing.clone(),
                 Arc::clone(&self.store),
                 self.clock.clone(),
                 Arc::clone(&self.statuses),

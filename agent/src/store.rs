@@ -17,6 +17,7 @@ mod rows;
 mod writer;
 
 use std::{
+    collections::BTreeMap,
     path::PathBuf,
     sync::{Arc, Mutex, PoisonError},
     thread,
@@ -27,7 +28,8 @@ use chrono::{DateTime, Utc};
 use thiserror::Error;
 use tokio::sync::{mpsc, watch};
 use vipwatch_model::{
-    alert::{Alert, Event},
+    alert::Alert,
+    dispatch::{Group, Silence, Telling},
     flow::{Failure, Flow},
     node_health::{HealthAnswer, NodeHealth},
     notification::Resolution,
@@ -37,9 +39,11 @@ use vipwatch_model::{
     verdict::Verdict,
 };
 
+pub use vipwatch_model::delivery::{Delivery, DeliveryKey, DeliveryState};
+
 pub use open::SCHEMA_VERSION;
 use queue::Queue;
-pub use restore::{PastTransition, Remembered, Restored, Tally};
+pub use restore::{PastTransition, Remembered, Restored, StoredAlert, Tally};
 
 use crate::{clock::Clock, heartbeat::Heartbeat, plan::Planned};
 
@@ -60,12 +64,8 @@ pub struct RoundRecord {
     pub machine: Machine,
     /// The change of state, if it completed one.
     pub transition: Option<Transition>,
-    /// Alerts that it opened.
-    pub opened: Vec<Alert>,
-    /// Alerts that it resolved, and how they ended.
-    pub resolved: Vec<(Alert, Resolution)>,
-    /// What is to be told of these.
-    pub deliveries: Vec<Delivery>,
+    /// What follows from it.
+    pub effects: Effects,
 }
 
 impl RoundRecord {
@@ -88,61 +88,33 @@ impl RoundRecord {
     }
 }
 
-/// Alerts that ended because their probe is no longer configured.
-#[derive(Debug, Clone)]
-pub struct Retired {
-    /// The alerts and how they ended.
+/// What follows from a round, a command or the time: alerts, how far telling of them has come, and deliveries.
+#[derive(Debug, Clone, Default)]
+pub struct Effects {
+    /// Alerts that were opened.
+    pub opened: Vec<Alert>,
+    /// Alerts that were resolved, and how they ended.
     pub resolved: Vec<(Alert, Resolution)>,
-    /// What is to be told of these.
+    /// How far telling of alerts has come, by id.
+    pub tellings: BTreeMap<String, Telling>,
+    /// Groups of alerts that changed; `None` for those to forget.
+    pub groups: BTreeMap<String, Option<Group>>,
+    /// Silences that are new, or (`None`) over.
+    pub silences: BTreeMap<String, Option<Silence>>,
+    /// What is to be delivered.
     pub deliveries: Vec<Delivery>,
 }
 
-/// What identifies a delivery: one alert's event, told to one receiver.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct DeliveryKey {
-    /// The alert's id.
-    pub alert: String,
-    /// What happened to it.
-    pub event: Event,
-    /// The receiver's name.
-    pub receiver: String,
-}
-
-/// A row of the outbox.
-#[derive(Debug, Clone)]
-pub struct Delivery {
-    /// What identifies it.
-    pub key: DeliveryKey,
-    /// The webhook document, as JSON.
-    pub document: Arc<str>,
-    /// When it was written.
-    pub created_at: DateTime<Utc>,
-    /// Attempts so far.
-    pub attempts: u32,
-    /// Not before this time.
-    pub next_at: DateTime<Utc>,
-}
-
-/// How far a delivery has come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum DeliveryState {
-    /// Still to be delivered.
-    Pending,
-    /// The receiver has it.
-    Delivered,
-    /// Given up.
-    Dead,
-}
-
-impl DeliveryState {
-    /// The stored word.
+impl Effects {
+    /// Whether there are none.
     #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Pending => "pending",
-            Self::Delivered => "delivered",
-            Self::Dead => "dead",
-        }
+    pub fn is_empty(&self) -> bool {
+        self.opened.is_empty()
+            && self.resolved.is_empty()
+            && self.tellings.is_empty()
+            && self.groups.is_empty()
+            && self.silences.is_empty()
+            && self.deliveries.is_empty()
     }
 }
 
@@ -164,34 +136,19 @@ pub struct Attempted {
 pub enum Record {
     /// A round.
     Round(Box<RoundRecord>),
-    /// Alerts that ended by a change of configuration.
-    Retired(Retired),
+    /// What follows from anything else: a command, a change of configuration, the time.
+    Effects(Box<Effects>),
     /// An attempt at a delivery.
     Attempted(Attempted),
 }
 
 impl Record {
-    /// What it wants told.
-    fn deliveries(&self) -> &[Delivery] {
+    /// What follows from it.
+    fn effects(&self) -> Option<&Effects> {
         match self {
-            Self::Round(round) => &round.deliveries,
-            Self::Retired(retired) => &retired.deliveries,
-            Self::Attempted(_) => &[],
-        }
-    }
-
-    fn opened(&self) -> &[Alert] {
-        match self {
-            Self::Round(round) => &round.opened,
-            Self::Retired(_) | Self::Attempted(_) => &[],
-        }
-    }
-
-    fn resolved(&self) -> &[(Alert, Resolution)] {
-        match self {
-            Self::Round(round) => &round.resolved,
-            Self::Retired(retired) => &retired.resolved,
-            Self::Attempted(_) => &[],
+            Self::Round(round) => Some(&round.effects),
+            Self::Effects(effects) => Some(effects),
+            Self::Attempted(_) => None,
         }
     }
 
@@ -214,10 +171,8 @@ impl Record {
     /// Whether its loss would lose more than history.
     fn is_precious(&self) -> bool {
         match self {
-            Self::Round(round) => {
-                round.transition.is_some() || !round.opened.is_empty() || !round.resolved.is_empty()
-            }
-            Self::Retired(_) | Self::Attempted(_) => true,
+            Self::Round(round) => round.transition.is_some() || !round.effects.is_empty(),
+            Self::Effects(_) | Self::Attempted(_) => true,
         }
     }
 }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     alert::{Alert, AlertKey, AlertKind, Event, Severity},
-    verdict::Verdict,
+    dispatch::Scene,
 };
 
 /// The version of the document.
@@ -27,15 +27,30 @@ pub struct Notification {
     pub page: String,
     /// The alert; of several, the one that explains the others, or the worst.
     pub alert: Alert,
+    /// What happened to it, for [`Event::Digest`]; otherwise that is `event`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alert_event: Option<Event>,
     /// How it ended, for [`Event::Resolved`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resolution: Option<Resolution>,
     /// Who has taken it on, once somebody has.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub acknowledgement: Option<Acknowledgement>,
+    /// The open alert that most likely explains it, where that was told before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub explained_by: Option<Reference>,
     /// What is told along with it: of the same service, or a consequence.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub also: Vec<Companion>,
+}
+
+/// Another alert, in brief.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reference {
+    /// Its id.
+    pub id: String,
+    /// Its title.
+    pub title: String,
 }
 
 /// An alert that is told along with another one.
@@ -51,6 +66,9 @@ pub struct Companion {
     /// How it ended, if it did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resolution: Option<Resolution>,
+    /// Who has taken it on, where a [`Event::Digest`] tells that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub acknowledgement: Option<Acknowledgement>,
 }
 
 /// Who has taken an alert on.
@@ -85,10 +103,15 @@ impl Notification {
         Self::new(Event::Opened, alert, vantage, page, None)
     }
 
-    /// Tells of a resolved alert; `resolution` comes from [`Resolution::by`].
+    /// Tells of a resolved alert; `resolution` comes from the board.
     #[must_use]
     pub fn resolved(alert: Alert, resolution: Resolution, vantage: &str, page: &str) -> Self {
         Self::new(Event::Resolved, alert, vantage, page, Some(resolution))
+    }
+
+    /// Tells of `event` of `alert`, and of nothing else.
+    pub(crate) fn about(event: Event, alert: Alert, scene: &Scene<'_>) -> Self {
+        Self::new(event, alert, scene.vantage, scene.page, None)
     }
 
     /// Tells nothing: somebody tries `receiver`. The alert in it is made up under `id`.
@@ -101,6 +124,13 @@ impl Notification {
             ..Alert::of_vantage(id, key, Severity::Info, at, at)
         };
         Self::new(Event::Test, alert, vantage, page, None)
+    }
+
+    /// The worst of what it tells.
+    #[must_use]
+    pub fn severity(&self) -> Severity {
+        let also = self.also.iter().map(|companion| companion.alert.severity);
+        also.fold(self.alert.severity, Severity::min)
     }
 
     /// The ids of the alerts that it tells of.
@@ -117,24 +147,16 @@ impl Notification {
             vantage: vantage.to_owned(),
             page: page.to_owned(),
             alert,
+            alert_event: None,
             resolution,
             acknowledgement: None,
+            explained_by: None,
             also: Vec::new(),
         }
     }
 }
 
 impl Resolution {
-    /// The end of `alert`, by what the last round said.
-    #[must_use]
-    pub fn by(alert: &Alert, verdict: &Verdict, at: DateTime<Utc>) -> Self {
-        let over = match alert.key.kind {
-            AlertKind::Degraded if verdict.state.is_bad() => "It turned into something worse. ",
-            _ => "",
-        };
-        Self::because(alert, format!("{over}{}", verdict.reason), at)
-    }
-
     /// The end of `alert` because the pod runs on `node` now.
     #[must_use]
     pub fn by_move(alert: &Alert, node: &str, at: DateTime<Utc>) -> Self {
@@ -156,7 +178,17 @@ impl Resolution {
         Self::because(alert, format!("{} is no longer configured.", alert.probe), at)
     }
 
-    fn because(alert: &Alert, reason: String, at: DateTime<Utc>) -> Self {
+    /// The receiver was never told that the alert was opened.
+    pub(crate) fn supersede(&mut self) {
+        if !self.superseded {
+            self.superseded = true;
+            self.reason = format!("It was over before it could be told. {}", self.reason);
+        }
+    }
+
+    /// The end of `alert`, for a reason in words.
+    #[must_use]
+    pub fn because(alert: &Alert, reason: String, at: DateTime<Utc>) -> Self {
         Self { at, open_seconds: (at - alert.opened_at).num_seconds().max(0), reason, superseded: false }
     }
 }

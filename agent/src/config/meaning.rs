@@ -1,5 +1,7 @@
 //! Keys that mean something only beside certain words: a path beside http, a method beside webhook.
 
+use std::fmt::Debug;
+
 use super::reader::{At, Reader, Slot};
 
 /// A word that decides which other keys mean anything.
@@ -28,8 +30,8 @@ impl<W: Deciding> At<W> {
             .also(self.span.as_ref(), format!("this makes it {word}"));
     }
 
-    /// Reports that `key` is missing beside a word that needs it.
-    pub(super) fn needs<T>(&self, key: &str, slot: &Slot<T>, example: &str, reader: &mut Reader<'_>) {
+    /// Reports that `key` is missing beside a word that needs it. An example is a text, or a list of texts.
+    pub(super) fn needs<T>(&self, key: &str, slot: &Slot<T>, example: impl Debug, reader: &mut Reader<'_>) {
         if slot.is_absent() {
             reader
                 .missing(self.place(), format!("{} needs the key {key}", self.value.word()))

@@ -1,6 +1,9 @@
 //! `[[receiver]]`: who is told about alerts. Each kind of receiver has a file of its own.
 
+mod alertmanager;
+mod email;
 mod endpoint;
+mod exec;
 mod form;
 mod kind;
 mod ntfy;
@@ -12,7 +15,10 @@ mod webhook;
 use std::time::Duration;
 
 pub use self::{
+    alertmanager::Alertmanager,
+    email::{Email, Encryption, Login},
     endpoint::Endpoint,
+    exec::Exec,
     form::{Body, Form},
     kind::Kind,
     ntfy::Ntfy,
@@ -22,8 +28,11 @@ pub use self::{
     webhook::Webhook,
 };
 use self::{
+    alertmanager::AlertmanagerTable,
+    email::EmailTable,
     endpoint::EndpointTable,
-    kind::{AUTH, HTTP},
+    exec::ExecTable,
+    kind::{LOGIN, TOKEN},
     ntfy::NtfyTable,
     pagerduty::PagerDutyTable,
     rate_limit::RateLimitTable,
@@ -61,6 +70,12 @@ pub enum Means {
     PagerDuty(PagerDuty),
     /// By a topic of an ntfy server.
     Ntfy(Ntfy),
+    /// By alerts in the form of Alertmanager's API.
+    Alertmanager(Alertmanager),
+    /// By a mail.
+    Email(Box<Email>),
+    /// By starting a program.
+    Exec(Exec),
 }
 
 impl Means {
@@ -74,18 +89,28 @@ impl Means {
             Self::Teams(_) => Kind::Teams,
             Self::PagerDuty(_) => Kind::PagerDuty,
             Self::Ntfy(_) => Kind::Ntfy,
+            Self::Alertmanager(_) => Kind::Alertmanager,
+            Self::Email(_) => Kind::Email,
+            Self::Exec(_) => Kind::Exec,
         }
     }
 
     /// What may be shown of where deliveries go.
     fn origin(&self) -> String {
         match self {
-            Self::Webhook(webhook) => webhook.endpoint.origin(),
-            Self::Slack(endpoint) | Self::Discord(endpoint) | Self::Teams(endpoint) => endpoint.origin(),
-            Self::PagerDuty(pagerduty) => pagerduty.endpoint.origin(),
-            Self::Ntfy(ntfy) => ntfy.endpoint.origin(),
+            Self::Webhook(webhook) => webhook.endpoint.origin().to_owned(),
+            Self::Slack(endpoint) | Self::Discord(endpoint) | Self::Teams(endpoint) => {
+                endpoint.origin().to_owned()
+            }
+            Self::PagerDuty(pagerduty) => pagerduty.endpoint.origin().to_owned(),
+            Self::Ntfy(ntfy) => ntfy.endpoint.origin().to_owned(),
+            Self::Alertmanager(several) => {
+                let origins = several.endpoints.iter().map(Endpoint::origin);
+                origins.collect::<Vec<_>>().join(", ")
+            }
+            Self::Email(email) => email.server.to_string(),
+            Self::Exec(exec) => exec.program.display().to_string(),
         }
-        .to_owned()
     }
 }
 
@@ -110,6 +135,12 @@ table! {
         flatten pagerduty: PagerDutyTable,
         /// Its topic.
         flatten ntfy: NtfyTable,
+        /// Alertmanagers.
+        flatten alertmanager: AlertmanagerTable,
+        /// Mailboxes.
+        flatten email: EmailTable,
+        /// A program.
+        flatten exec: ExecTable,
     }
 }
 
@@ -129,6 +160,9 @@ impl ReceiverTable {
             Kind::Teams => self.endpoint(reader).map(Means::Teams),
             Kind::PagerDuty => PagerDuty::resolve(self, reader).map(Means::PagerDuty),
             Kind::Ntfy => Ntfy::resolve(self, reader).map(Means::Ntfy),
+            Kind::Alertmanager => Alertmanager::resolve(self, reader).map(Means::Alertmanager),
+            Kind::Email => Email::resolve(self, reader).map(Box::new).map(Means::Email),
+            Kind::Exec => Exec::resolve(self, reader).map(Means::Exec),
         }?;
         Some(Receiver {
             name: name?.0,
@@ -147,12 +181,15 @@ impl ReceiverTable {
     /// Reports the keys that mean nothing to such a receiver.
     fn check(&self, reader: &mut Reader<'_>) {
         let Some(kind) = self.kind.given() else { return };
-        self.endpoint.check(kind, HTTP, reader);
-        self.auth.check(kind, AUTH, reader);
+        self.endpoint.check(kind, reader);
+        self.auth.check(kind, LOGIN, TOKEN, reader);
         kind.takes("method", &self.webhook.method, &[Kind::Webhook], reader);
         kind.takes("secrets", &self.webhook.secrets, &[Kind::Webhook], reader);
         kind.takes("template", &self.webhook.template, &[Kind::Webhook], reader);
         kind.takes("routing_key", &self.pagerduty.routing_key, &[Kind::PagerDuty], reader);
         kind.takes("topic", &self.ntfy.topic, &[Kind::Ntfy], reader);
+        self.alertmanager.check(kind, reader);
+        self.email.check(kind, reader);
+        kind.takes("command", &self.exec.command, &[Kind::Exec], reader);
     }
 }

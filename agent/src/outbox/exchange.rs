@@ -74,6 +74,17 @@ impl Exchanges {
         }
     }
 
+    /// Another one for a part of the attempt that goes on beside others.
+    #[must_use]
+    pub fn apart(&self) -> Self {
+        Self(self.0.as_ref().map(|_| Vec::new()))
+    }
+
+    /// Takes in what was taken down apart.
+    pub fn take_in(&mut self, apart: Self) {
+        apart.into_vec().into_iter().for_each(|exchange| self.push(exchange));
+    }
+
     /// What was taken down.
     #[must_use]
     pub fn into_vec(self) -> Vec<Exchange> {

@@ -6,7 +6,10 @@ use std::{
 };
 
 use chrono::{DateTime, TimeDelta, Utc};
-use tokio::sync::{mpsc, watch};
+use tokio::{
+    sync::{mpsc, watch},
+    time::{Instant, Interval, MissedTickBehavior, interval_at},
+};
 use tokio_util::sync::CancellationToken;
 use vipwatch_model::notification::Notification;
 
@@ -14,6 +17,7 @@ use super::{
     ReceiverStatus, RecentDelivery,
     backoff::{LONGEST, retry_delay},
     receiver::{Message, Receiver, Reply},
+    standing::Standing,
 };
 use crate::{
     clock::Clock,
@@ -29,6 +33,7 @@ const RECENT: usize = 256;
 pub(super) struct Lane {
     name: String,
     config: watch::Receiver<config::Receiver>,
+    standing: watch::Receiver<Arc<Vec<Standing>>>,
     store: Arc<Store>,
     clock: Clock,
     statuses: Arc<watch::Sender<HashMap<String, ReceiverStatus>>>,
@@ -39,11 +44,12 @@ impl Lane {
     pub(super) fn new(
         name: String,
         config: watch::Receiver<config::Receiver>,
+        standing: watch::Receiver<Arc<Vec<Standing>>>,
         store: Arc<Store>,
         clock: Clock,
         statuses: Arc<watch::Sender<HashMap<String, ReceiverStatus>>>,
     ) -> Self {
-        Self { name, config, store, clock, statuses, pending: Vec::new() }
+        Self { name, config, standing, store, clock, statuses, pending: Vec::new() }
     }
 
     /// Runs until `stop`; gives back what is still to be delivered.
@@ -62,6 +68,7 @@ impl Lane {
 
     async fn attend(&mut self, queue: &mut mpsc::Receiver<Delivery>, stop: &CancellationToken) {
         let mut receiver = self.client();
+        let mut refresh = refresh_timer(&receiver);
         loop {
             let now = self.clock.now();
             let due = next(&self.pending);
@@ -73,27 +80,43 @@ impl Lane {
                 () = stop.cancelled() => return,
                 Ok(()) = self.config.changed() => {
                     receiver = self.client();
+                    refresh = refresh_timer(&receiver);
                     self.hurry();
                 }
                 received = queue.recv() => match received {
                     Some(delivery) => self.accept(delivery),
                     None => return,
                 },
+                () = tick(&mut refresh) => {
+                    let (Ok(receiver), standing) = (&receiver, Arc::clone(&self.standing.borrow())) else { continue };
+                    let refreshed = receiver.refresh(&standing, self.clock.now());
+                    let Some(()) = self.meanwhile(refreshed, queue, stop).await else { return };
+                }
                 () = tokio::time::sleep(pause.unwrap_or_default()), if due.is_some() => {
                     let Some(delivery) = due.map(|i| self.pending[i].clone()) else { continue };
-                    // An attempt that the end interrupts is made again after the next start.
                     let attempt = attempt(receiver.as_ref(), &delivery, self.clock.now());
-                    let mut attempt = std::pin::pin!(attempt);
-                    let reply = loop {
-                        tokio::select! {
-                            () = stop.cancelled() => return,
-                            reply = &mut attempt => break reply,
-                            // What arrives meanwhile is taken in, so that nobody waits for this receiver.
-                            Some(delivery) = queue.recv() => self.accept(delivery),
-                        }
-                    };
+                    // An attempt that the end interrupts is made again after the next start.
+                    let Some(reply) = self.meanwhile(attempt, queue, stop).await else { return };
                     self.settle(&delivery, reply);
                 }
+            }
+        }
+    }
+
+    /// What `work` comes to, or nothing when the end interrupts it. What arrives meanwhile is taken in, so that nobody
+    /// waits for this receiver.
+    async fn meanwhile<T>(
+        &mut self,
+        work: impl Future<Output = T>,
+        queue: &mut mpsc::Receiver<Delivery>,
+        stop: &CancellationToken,
+    ) -> Option<T> {
+        let mut work = std::pin::pin!(work);
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return None,
+                done = &mut work => return Some(done),
+                Some(delivery) = queue.recv() => self.accept(delivery),
             }
         }
     }
@@ -112,7 +135,7 @@ impl Lane {
         }
         let recent =
             RecentDelivery { state: DeliveryState::Pending, attempts: delivery.attempts, last_error: None };
-        self.note(&delivery.key.alert, recent);
+        self.note(&delivery, &recent);
         self.pending.push(delivery);
         self.publish(|_| {});
     }
@@ -140,16 +163,16 @@ impl Lane {
         };
         match (state, &error) {
             (DeliveryState::Dead, Some(error)) => tracing::error!(
-                receiver = %self.name, alert = %delivery.key.alert, event = %delivery.key.event, %error,
+                receiver = %self.name, notification = %delivery.key.notification, %error,
                 "a receiver refused an alert for good"
             ),
             // Told once per run of failures, not once per attempt.
             (DeliveryState::Pending, Some(error)) if delivery.attempts == 1 => tracing::warn!(
-                receiver = %self.name, alert = %delivery.key.alert, event = %delivery.key.event, %error,
+                receiver = %self.name, notification = %delivery.key.notification, %error,
                 "failed to deliver an alert; trying again"
             ),
             (DeliveryState::Delivered, _) => tracing::info!(
-                receiver = %self.name, alert = %delivery.key.alert, event = %delivery.key.event,
+                receiver = %self.name, notification = %delivery.key.notification,
                 attempts = delivery.attempts, "delivered an alert"
             ),
             _ => {}
@@ -166,11 +189,11 @@ impl Lane {
             self.hurry();
         }
         let recent = RecentDelivery { state, attempts: delivery.attempts, last_error: error.clone() };
-        self.note(&delivery.key.alert, recent);
+        self.note(&delivery, &recent);
         self.publish(|status| {
             status.last_error.clone_from(&error);
             match state {
-                DeliveryState::Pending => {}
+                DeliveryState::Pending | DeliveryState::Superseded => {}
                 DeliveryState::Delivered => {
                     status.delivered += 1;
                     status.last_delivered_at = Some(now);
@@ -181,12 +204,14 @@ impl Lane {
         self.store.push(Record::Attempted(Attempted { delivery, state, error, at: now }));
     }
 
-    fn note(&self, alert: &str, delivery: RecentDelivery) {
+    fn note(&self, delivery: &Delivery, how_far: &RecentDelivery) {
         self.publish(|status| {
-            if status.recent.len() >= RECENT && !status.recent.contains_key(alert) {
-                status.recent.retain(|_, recent| recent.state == DeliveryState::Pending);
+            for alert in &delivery.alerts {
+                if status.recent.len() >= RECENT && !status.recent.contains_key(alert) {
+                    status.recent.retain(|_, recent| recent.state == DeliveryState::Pending);
+                }
+                status.recent.insert(alert.clone(), how_far.clone());
             }
-            status.recent.insert(alert.to_owned(), delivery);
         });
     }
 
@@ -198,6 +223,21 @@ impl Lane {
                 change(status);
             }
         });
+    }
+}
+
+/// Ticks when the receiver has to be told again of what is open; for most, there is none.
+fn refresh_timer(receiver: &Result<Receiver, String>) -> Option<Interval> {
+    let every = receiver.as_ref().ok()?.refresh_every()?;
+    let mut timer = interval_at(Instant::now() + every, every);
+    timer.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    Some(timer)
+}
+
+async fn tick(timer: &mut Option<Interval>) {
+    match timer {
+        Some(timer) => drop(timer.tick().await),
+        None => std::future::pending().await,
     }
 }
 
@@ -215,13 +255,13 @@ async fn attempt(receiver: Result<&Receiver, &String>, delivery: &Delivery, now:
     receiver.attempt(&Message { notification: &notification, document: &delivery.document, now }).await
 }
 
-/// The delivery to attempt next: the one that is due first, but never an alert's later event before its
-/// earlier one.
+/// The delivery to attempt next: the one that is due first, but none before an earlier one that shares an
+/// alert with it.
 fn next(pending: &[Delivery]) -> Option<usize> {
     let mut best: Option<usize> = None;
     let mut seen = HashSet::with_capacity(pending.len());
     for (i, delivery) in pending.iter().enumerate() {
-        let first = seen.insert(delivery.key.alert.as_str());
+        let first = delivery.alerts.iter().filter(|alert| !seen.insert(alert.as_str())).count() == 0;
         if first && best.is_none_or(|best| delivery.next_at < pending[best].next_at) {
             best = Some(i);
         }
@@ -231,14 +271,17 @@ fn next(pending: &[Delivery]) -> Option<usize> {
 
 #[cfg(test)]
 mod tests {
-    use vipwatch_model::alert::Event;
+    use vipwatch_model::alert::{Event, Severity};
 
     use super::*;
     use crate::store::DeliveryKey;
 
-    fn delivery(alert: &str, event: Event, due: i64) -> Delivery {
+    fn delivery(alerts: &[&str], event: Event, due: i64) -> Delivery {
         Delivery {
-            key: DeliveryKey { alert: alert.into(), event, receiver: "ops".into() },
+            key: DeliveryKey { notification: format!("{}-{event}", alerts[0]), receiver: "ops".into() },
+            event,
+            severity: Severity::Critical,
+            alerts: alerts.iter().map(|&alert| alert.to_owned()).collect(),
             document: "{}".into(),
             created_at: DateTime::UNIX_EPOCH,
             attempts: 0,
@@ -249,11 +292,11 @@ mod tests {
     #[test]
     fn an_alert_is_never_told_resolved_before_opened() {
         let pending = [
-            delivery("a", Event::Opened, 90),
-            delivery("a", Event::Resolved, 10),
-            delivery("b", Event::Opened, 50),
+            delivery(&["a", "c"], Event::Opened, 90),
+            delivery(&["c"], Event::Resolved, 10),
+            delivery(&["b"], Event::Opened, 50),
         ];
-        assert_eq!(next(&pending), Some(2), "a's resolve waits for its open, b waits for nobody");
+        assert_eq!(next(&pending), Some(2), "c's resolve waits for its open, b waits for nobody");
         assert_eq!(next(&pending[..2]), Some(0));
         assert_eq!(next(&[]), None);
     }

@@ -54,12 +54,14 @@ impl Letter {
 impl Post {
     /// A client whose attempts take `timeout` at most.
     pub(super) fn new(endpoint: &Endpoint, timeout: Duration) -> Result<Self, String> {
+        let unusable = |error: &dyn std::fmt::Display| format!("the HTTP client cannot be set up: {error}");
         let client = Client::builder()
+            .tls_backend_preconfigured(endpoint.roots.client().map_err(|error| unusable(&error))?)
             .timeout(timeout)
             .redirect(reqwest::redirect::Policy::none())
             .retry(reqwest::retry::never())
             .build();
-        let client = client.map_err(|error| format!("the HTTP client cannot be set up: {error}"))?;
+        let client = client.map_err(|error| unusable(&error))?;
         let url = endpoint.url().expose().parse().map_err(|_| "the URL cannot be read".to_owned())?;
         let mut headers = HeaderMap::new();
         headers.insert(USER_AGENT, HeaderValue::from_static(concat!("vipwatch/", env!("CARGO_PKG_VERSION"))));
@@ -75,7 +77,12 @@ impl Post {
 
     /// Makes one attempt.
     pub(super) async fn send(&self, letter: Letter, now: DateTime<Utc>, exchanges: &mut Exchanges) -> Reply {
-        let mut request = Request::new(letter.method, letter.url.unwrap_or_else(|| self.url.clone()));
+        let url = letter.url.unwrap_or_else(|| self.url.clone());
+        // Takes a user's name and password out of the URL and into a header.
+        let mut request = match self.client.request(letter.method, url).build() {
+            Ok(request) => request,
+            Err(error) => return Reply::Refused { error: words(&error) },
+        };
         let headers = request.headers_mut();
         headers.extend(self.headers.clone());
         headers.entry(CONTENT_TYPE).or_insert(letter.content_type);

@@ -6,12 +6,17 @@ use chrono::{DateTime, Utc};
 use vipwatch_model::notification::Notification;
 
 use super::{
+    alertmanager::Alertmanager,
     chat::Chat,
     discord,
+    email::Email,
     exchange::{Exchange, Exchanges},
+    exec::Exec,
     ntfy::Ntfy,
     pagerduty::PagerDuty,
-    slack, teams,
+    slack,
+    standing::Standing,
+    teams,
     webhook::Webhook,
 };
 use crate::config::{self, Means};
@@ -56,6 +61,12 @@ pub enum Receiver {
     PagerDuty(PagerDuty),
     /// A topic of an ntfy server.
     Ntfy(Ntfy),
+    /// Alertmanagers.
+    Alertmanager(Alertmanager),
+    /// Mailboxes.
+    Email(Box<Email>),
+    /// A program.
+    Exec(Exec),
 }
 
 impl Receiver {
@@ -72,6 +83,11 @@ impl Receiver {
             Means::Teams(endpoint) => Chat::new(endpoint, timeout, teams::payload).map(Self::Chat),
             Means::PagerDuty(pagerduty) => PagerDuty::new(pagerduty, timeout).map(Self::PagerDuty),
             Means::Ntfy(ntfy) => Ntfy::new(ntfy, timeout).map(Self::Ntfy),
+            Means::Alertmanager(several) => {
+                Alertmanager::new(&config.name, several, timeout).map(Self::Alertmanager)
+            }
+            Means::Email(email) => Email::new(email, timeout).map(Box::new).map(Self::Email),
+            Means::Exec(exec) => Ok(Self::Exec(Exec::new(exec, timeout))),
         }
     }
 
@@ -93,6 +109,25 @@ impl Receiver {
             Self::Chat(chat) => chat.attempt(message, exchanges).await,
             Self::PagerDuty(pagerduty) => pagerduty.attempt(message, exchanges).await,
             Self::Ntfy(ntfy) => ntfy.attempt(message, exchanges).await,
+            Self::Alertmanager(several) => several.attempt(message, exchanges).await,
+            Self::Email(email) => email.attempt(message, exchanges).await,
+            Self::Exec(exec) => exec.attempt(message, exchanges).await,
+        }
+    }
+
+    /// How often the receiver wants to be told again of what is open, if it does.
+    #[must_use]
+    pub fn refresh_every(&self) -> Option<Duration> {
+        match self {
+            Self::Alertmanager(several) => Some(several.refresh_every()),
+            _ => None,
+        }
+    }
+
+    /// Tells such a receiver again of those `standing` alerts that it knows of.
+    pub async fn refresh(&self, standing: &[Standing], now: DateTime<Utc>) {
+        if let Self::Alertmanager(several) = self {
+            several.refresh(standing, now).await;
         }
     }
 }

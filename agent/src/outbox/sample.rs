@@ -141,7 +141,7 @@ fn certificate() -> Alert {
 }
 
 fn companion(alert: Alert, consequence: bool) -> Companion {
-    Companion { event: Event::Opened, consequence, alert, resolution: None }
+    Companion { event: Event::Opened, consequence, alert, resolution: None, acknowledgement: None }
 }
 
 fn over(companion: Companion) -> Companion {

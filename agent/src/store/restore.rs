@@ -6,6 +6,7 @@ use chrono::{DateTime, Utc};
 use rusqlite::{Connection, Row};
 use vipwatch_model::{
     alert::Alert,
+    dispatch::{Group, Silence, Telling},
     state::{Machine, State},
     verdict::Verdict,
 };
@@ -59,13 +60,28 @@ pub struct Tally {
     pub dead: u32,
 }
 
+/// An alert as it was.
+#[derive(Debug, Clone)]
+pub struct StoredAlert {
+    /// The alert.
+    pub alert: Alert,
+    /// How far telling of it has come; nothing was written about that up to version 1 of the schema.
+    pub telling: Option<Telling>,
+    /// Whether it is open; otherwise its end is still to be told.
+    pub is_open: bool,
+}
+
 /// Everything that is remembered.
 #[derive(Debug, Clone, Default)]
 pub struct Restored {
     /// The probes.
     pub probes: Vec<Remembered>,
-    /// Alerts that are open.
-    pub alerts: Vec<Alert>,
+    /// Alerts that are open, and those whose end is still to be told, oldest first.
+    pub alerts: Vec<StoredAlert>,
+    /// Groups of alerts that were told lately.
+    pub groups: Vec<(String, Group)>,
+    /// Silences that are not over.
+    pub silences: Vec<Silence>,
     /// The newest changes of state, newest first.
     pub transitions: Vec<PastTransition>,
     /// Deliveries that were not done, in the order in which they were written.
@@ -106,9 +122,21 @@ fn read(connection: &Connection) -> rusqlite::Result<Restored> {
         };
         restored.probes.extend(readable([remembered()])?);
     }
-    let mut alerts =
-        connection.prepare("SELECT story FROM alert WHERE resolved_at IS NULL ORDER BY opened_at")?;
-    restored.alerts = readable(alerts.query_map([], |row| from_json(row, 0))?)?;
+    let mut alerts = connection.prepare(
+        "SELECT story, telling, resolved_at IS NULL FROM alert
+         WHERE resolved_at IS NULL OR (telling IS NOT NULL AND json_extract(telling, '$.end') IS NOT NULL)
+         ORDER BY opened_at",
+    )?;
+    let alert = |row: &Row<'_>| {
+        let telling: Option<String> = row.get(1)?;
+        let telling = telling.map(|_| from_json(row, 1)).transpose()?;
+        Ok(StoredAlert { alert: from_json(row, 0)?, telling, is_open: row.get(2)? })
+    };
+    restored.alerts = readable(alerts.query_map([], alert)?)?;
+    let mut groups = connection.prepare("SELECT name, state FROM alert_group")?;
+    restored.groups = readable(groups.query_map([], |row| Ok((row.get(0)?, from_json(row, 1)?)))?)?;
+    let mut silences = connection.prepare("SELECT silence FROM silence")?;
+    restored.silences = readable(silences.query_map([], |row| from_json(row, 0))?)?;
     let mut transitions = connection.prepare(
         "SELECT t.at, p.name, p.service, p.node, t.from_state, t.to_state, t.reason
          FROM transition t JOIN probe p ON p.id = t.probe ORDER BY t.at DESC, t.id DESC LIMIT ?1",
@@ -126,21 +154,24 @@ fn read(connection: &Connection) -> rusqlite::Result<Restored> {
     };
     restored.transitions = readable(transitions.query_map([RECENT_TRANSITIONS as i64], transition)?)?;
     let mut deliveries = connection.prepare(
-        "SELECT alert, receiver, event, document, created_at, attempts, next_at
-         FROM outbox WHERE state = 'pending' ORDER BY id",
+        "SELECT notification, receiver, event, severity, alerts, document, created_at, attempts, next_at
+         FROM delivery WHERE state = 'pending' ORDER BY id",
     )?;
     let delivery = |row: &Row<'_>| {
         Ok(Delivery {
-            key: DeliveryKey { alert: row.get(0)?, receiver: row.get(1)?, event: word(row, 2)? },
-            document: Arc::from(row.get::<_, String>(3)?),
-            created_at: time(row, 4)?,
-            attempts: row.get(5)?,
-            next_at: time(row, 6)?,
+            key: DeliveryKey { notification: row.get(0)?, receiver: row.get(1)? },
+            event: word(row, 2)?,
+            severity: word(row, 3)?,
+            alerts: from_json(row, 4)?,
+            document: Arc::from(row.get::<_, String>(5)?),
+            created_at: time(row, 6)?,
+            attempts: row.get(7)?,
+            next_at: time(row, 8)?,
         })
     };
     restored.deliveries = readable(deliveries.query_map([], delivery)?)?;
     let mut tallies = connection.prepare(
-        "SELECT receiver, sum(state = 'delivered'), sum(state = 'dead') FROM outbox WHERE state <> 'pending' GROUP BY receiver",
+        "SELECT receiver, sum(state = 'delivered'), sum(state = 'dead') FROM delivery WHERE state <> 'pending' GROUP BY receiver",
     )?;
     let tally = |row: &Row<'_>| {
         Ok(Tally {

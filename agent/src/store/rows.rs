@@ -11,7 +11,7 @@ use vipwatch_model::{
     probe::Probe,
 };
 
-use super::{Attempted, Delivery, DeliveryState, Record, RoundRecord};
+use super::{Attempted, Delivery, DeliveryState, Effects, Record, RoundRecord};
 
 /// The ids of the probes that were written through this connection.
 pub(super) type ProbeIds = HashMap<String, i64>;
@@ -30,10 +30,7 @@ pub(super) fn write(
     for record in records {
         match record {
             Record::Round(round) => write_round(&transaction, ids, &mut fresh, round)?,
-            Record::Retired(retired) => {
-                resolve(&transaction, &retired.resolved)?;
-                enqueue(&transaction, &retired.deliveries)?;
-            }
+            Record::Effects(effects) => write_effects(&transaction, effects)?,
             Record::Attempted(attempted) => write_attempt(&transaction, attempted)?,
         }
     }
@@ -52,7 +49,8 @@ pub(super) fn prune(connection: &mut Connection, before: DateTime<Utc>) -> rusql
     let rounds =
         transaction.execute(&format!("DELETE FROM round WHERE id IN ({old})"), params![before, AT_A_TIME])?;
     transaction.execute("DELETE FROM transition WHERE at < ?1", [before])?;
-    transaction.execute("DELETE FROM outbox WHERE state <> 'pending' AND created_at < ?1", [before])?;
+    // What is still to be delivered has no end yet, however old it is.
+    transaction.execute("DELETE FROM delivery WHERE done_at < ?1", [before])?;
     transaction.execute("DELETE FROM alert WHERE resolved_at < ?1", [before])?;
     transaction.commit()?;
     Ok(i64::try_from(rounds).unwrap_or(i64::MAX) == AT_A_TIME)
@@ -109,11 +107,7 @@ fn write_round(
                 verdict.reason,
             ])?;
     }
-    resolve(transaction, &round.resolved)?;
-    for alert in &round.opened {
-        insert_alert(transaction, alert, None)?;
-    }
-    enqueue(transaction, &round.deliveries)
+    write_effects(transaction, &round.effects)
 }
 
 fn probe_id(
@@ -174,19 +168,43 @@ fn write_flow(transaction: &Transaction<'_>, round: i64, nth: usize, flow: &Flow
     Ok(())
 }
 
-/// Writes alerts that are open into a database that has taken another one's place.
-pub(super) fn reopen<'a>(
-    connection: &mut Connection,
-    alerts: impl Iterator<Item = &'a Alert>,
-) -> rusqlite::Result<()> {
+/// Writes what stands into a database that has taken another one's place.
+pub(super) fn write_again(connection: &mut Connection, standing: &Effects) -> rusqlite::Result<()> {
     let transaction = connection.transaction()?;
-    for alert in alerts {
-        insert_alert(&transaction, alert, None)?;
-    }
+    write_effects(&transaction, standing)?;
     transaction.commit()
 }
 
-/// A row for the alert, if it has none. An older one of its kind and subject that is still open (which can
+fn write_effects(transaction: &Transaction<'_>, effects: &Effects) -> rusqlite::Result<()> {
+    resolve(transaction, &effects.resolved)?;
+    for alert in &effects.opened {
+        insert_alert(transaction, alert, None)?;
+    }
+    for (alert, telling) in &effects.tellings {
+        transaction
+            .prepare_cached("UPDATE alert SET telling = ?2 WHERE id = ?1")?
+            .execute(params![alert, json(telling)?])?;
+    }
+    for (name, group) in &effects.groups {
+        match group {
+            Some(group) => transaction
+                .prepare_cached("INSERT OR REPLACE INTO alert_group (name, state) VALUES (?1, ?2)")?
+                .execute(params![name, json(group)?])?,
+            None => transaction.prepare_cached("DELETE FROM alert_group WHERE name = ?1")?.execute([name])?,
+        };
+    }
+    for (id, silence) in &effects.silences {
+        match silence {
+            Some(silence) => transaction
+                .prepare_cached("INSERT OR REPLACE INTO silence (id, until, silence) VALUES (?1, ?2, ?3)")?
+                .execute(params![id, silence.until.timestamp_millis(), json(silence)?])?,
+            None => transaction.prepare_cached("DELETE FROM silence WHERE id = ?1")?.execute([id])?,
+        };
+    }
+    enqueue(transaction, &effects.deliveries)
+}
+
+/// A row for the alert, if it has none./// A row for the alert, if it has none. An older one of its kind and subject that is still open (which can
 /// only come from a time when this database was away) ends with it.
 fn insert_alert(
     transaction: &Transaction<'_>,
@@ -227,8 +245,10 @@ fn resolve(transaction: &Transaction<'_>, resolved: &[(Alert, Resolution)]) -> r
         // The row is missing when the database was replaced while the alert was open.
         insert_alert(transaction, alert, Some(resolution.at))?;
         transaction
-            .prepare_cached("UPDATE alert SET resolved_at = ?1 WHERE resolved_at IS NULL AND id = ?2")?
-            .execute(params![resolution.at.timestamp_millis(), alert.id])?;
+            .prepare_cached(
+                "UPDATE alert SET resolved_at = ?1, resolution = ?3 WHERE resolution IS NULL AND id = ?2",
+            )?
+            .execute(params![resolution.at.timestamp_millis(), alert.id, json(resolution)?])?;
     }
     Ok(())
 }
@@ -256,17 +276,20 @@ fn upsert_delivery(
 ) -> rusqlite::Result<()> {
     transaction
         .prepare_cached(
-            "INSERT INTO outbox (alert, receiver, event, document, created_at, state, attempts, next_at, last_error, done_at)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
-             ON CONFLICT (alert, receiver, event) DO UPDATE SET
+            "INSERT INTO delivery (notification, receiver, event, severity, alerts, document, created_at,
+                                   state, attempts, next_at, last_error, done_at)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)
+             ON CONFLICT (notification, receiver) DO UPDATE SET
                  state = excluded.state, attempts = excluded.attempts, next_at = excluded.next_at,
                  last_error = excluded.last_error, done_at = excluded.done_at
-             WHERE excluded.attempts > outbox.attempts",
+             WHERE excluded.attempts > delivery.attempts",
         )?
         .execute(params![
-            delivery.key.alert,
+            delivery.key.notification,
             delivery.key.receiver,
-            delivery.key.event.as_str(),
+            delivery.event.as_str(),
+            delivery.severity.as_str(),
+            json(&delivery.alerts)?,
             delivery.document,
             delivery.created_at.timestamp_millis(),
             state.as_str(),

@@ -1,7 +1,7 @@
 //! The writer thread: takes batches off the queue and commits each in one transaction.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{BTreeMap, HashSet},
     os::unix::fs::MetadataExt as _,
     path::Path,
     sync::Arc,
@@ -11,12 +11,15 @@ use std::{
 use chrono::{DateTime, TimeDelta, Utc};
 use rusqlite::Connection;
 use tokio::sync::watch;
-use vipwatch_model::alert::Alert;
+use vipwatch_model::{
+    alert::Alert,
+    dispatch::{Silence, Telling},
+};
 
 use super::{
-    DeliveryKey, Health, Options, Outlets, Record, StoreError, open,
+    DeliveryKey, Effects, Health, Options, Outlets, Record, StoreError, open,
     queue::Queue,
-    restore,
+    restore::{self, Restored},
     rows::{self, ProbeIds},
 };
 use crate::clock::Clock;
@@ -42,8 +45,8 @@ pub(super) struct Writer {
     restored: bool,
     /// Deliveries that went out before they could be committed.
     handed: HashSet<DeliveryKey>,
-    /// Alerts that are written as open, so that a database that takes the place of this one gets them too.
-    open_alerts: HashMap<String, Alert>,
+    /// What a database that takes the place of this one has to get, too.
+    standing: Standing,
     prune_at: DateTime<Utc>,
 }
 
@@ -72,7 +75,7 @@ impl Writer {
             database: None,
             restored: false,
             handed: HashSet::new(),
-            open_alerts: HashMap::new(),
+            standing: Standing::default(),
             prune_at,
         }
     }
@@ -117,8 +120,8 @@ impl Writer {
     fn open(&mut self) -> Result<Database, StoreError> {
         let mut connection = open::for_writing(&self.options.path)?;
         if self.restored {
-            let open = rows::reopen(&mut connection, self.open_alerts.values());
-            open.map_err(|source| open::explain(&self.options.path, source))?;
+            let standing = rows::write_again(&mut connection, &self.standing.effects());
+            standing.map_err(|source| open::explain(&self.options.path, source))?;
         } else {
             self.restore()?;
         }
@@ -132,7 +135,7 @@ impl Writer {
         for delivery in &restored.deliveries {
             let _ = self.outlets.deliveries.blocking_send(delivery.clone());
         }
-        self.open_alerts = restored.alerts.iter().map(|alert| (alert.id.clone(), alert.clone())).collect();
+        self.standing = Standing::restored(&restored);
         // Nobody listens only when the agent is ending.
         let _ = self.outlets.restored.blocking_send(Box::new(restored));
         Ok(())
@@ -150,14 +153,7 @@ impl Writer {
             self.database = None;
             open::explain(&path, source)
         })?;
-        for record in batch {
-            for alert in record.opened() {
-                self.open_alerts.insert(alert.id.clone(), alert.clone());
-            }
-            for (alert, _) in record.resolved() {
-                self.open_alerts.remove(&alert.id);
-            }
-        }
+        batch.iter().filter_map(Record::effects).for_each(|effects| self.standing.note(effects));
         Ok(())
     }
 
@@ -173,7 +169,7 @@ impl Writer {
 
     /// Gives the outbox what it has to deliver: after the commit, or at once when there is none.
     fn hand_over(&mut self, batch: &[Record], failed: bool) {
-        for delivery in batch.iter().flat_map(Record::deliveries) {
+        for delivery in batch.iter().filter_map(Record::effects).flat_map(|effects| &effects.deliveries) {
             let first = if failed {
                 self.handed.insert(delivery.key.clone())
             } else {
@@ -224,4 +220,53 @@ impl Writer {
 fn file_at(path: &Path) -> Option<(u64, u64)> {
     let file = std::fs::metadata(path).ok()?;
     Some((file.dev(), file.ino()))
+}
+
+/// What is open and has no end yet: it must be in whatever database there is.
+#[derive(Default)]
+struct Standing {
+    alerts: BTreeMap<String, Alert>,
+    tellings: BTreeMap<String, Telling>,
+    silences: BTreeMap<String, Silence>,
+}
+
+impl Standing {
+    fn restored(restored: &Restored) -> Self {
+        let open = restored.alerts.iter().filter(|stored| stored.is_open);
+        let tellings = restored
+            .alerts
+            .iter()
+            .filter_map(|stored| Some((stored.alert.id.clone(), stored.telling.clone()?)));
+        let silences = restored.silences.iter().map(|silence| (silence.id.clone(), silence.clone()));
+        Self {
+            alerts: open.map(|stored| (stored.alert.id.clone(), stored.alert.clone())).collect(),
+            tellings: tellings.collect(),
+            silences: silences.collect(),
+        }
+    }
+
+    fn note(&mut self, effects: &Effects) {
+        self.alerts.extend(effects.opened.iter().map(|alert| (alert.id.clone(), alert.clone())));
+        self.tellings.extend(effects.tellings.clone());
+        for (alert, _) in &effects.resolved {
+            self.alerts.remove(&alert.id);
+        }
+        self.tellings.retain(|id, _| self.alerts.contains_key(id));
+        for (id, silence) in &effects.silences {
+            match silence {
+                Some(silence) => drop(self.silences.insert(id.clone(), silence.clone())),
+                None => drop(self.silences.remove(id)),
+            }
+        }
+    }
+
+    fn effects(&self) -> Effects {
+        let silences = self.silences.iter().map(|(id, silence)| (id.clone(), Some(silence.clone())));
+        Effects {
+            opened: self.alerts.values().cloned().collect(),
+            tellings: self.tellings.clone(),
+            silences: silences.collect(),
+            ..Effects::default()
+        }
+    }
 }

@@ -1,10 +1,12 @@
 //! The configuration: every rule by a file that breaks it, the sample, the schema.
 
+mod alerts;
 mod flows;
 mod schema;
 
 use std::{
     fs,
+    os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -53,6 +55,7 @@ fn files() -> TempDir {
     write("other.key", &other.serialize_pem());
     write("password", "hidden\n");
     write("token", "hidden");
+    write("api.token", "hidden-hidden-hidden\n");
     write("shop.password", "hidden\n");
     write("other-api.token", "hidden\n");
     write("phrase", "hidden hidden\n");
@@ -62,6 +65,8 @@ fn files() -> TempDir {
     write("broken.pem", "-----BEGIN CERTIFICATE-----\nhidden\n");
     write("strange.pem", "-----BEGIN CERTIFICATE-----\naGlkZGVu\n-----END CERTIFICATE-----\n");
     write("large", &"hidden".repeat(1 << 20));
+    write("notify", "");
+    fs::set_permissions(directory.path().join("notify"), fs::Permissions::from_mode(0o755)).unwrap();
     fs::create_dir(directory.path().join("directory")).unwrap();
     directory
 }

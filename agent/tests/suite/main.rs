@@ -1,8 +1,10 @@
 //! The agent's integration tests, in one binary.
 
 mod agent;
+mod alertmanager;
 mod architecture;
 mod authority;
+mod badly_behaved;
 #[cfg(feature = "namespace-tests")]
 mod behind_nat;
 #[cfg(feature = "browser-tests")]
@@ -14,6 +16,8 @@ mod crash;
 mod docs;
 mod echo;
 mod egress;
+mod email;
+mod exec;
 mod inspect;
 mod lifecycle;
 mod manifests;
@@ -21,6 +25,7 @@ mod manifests;
 mod matrix;
 #[cfg(feature = "namespace-tests")]
 mod namespaces;
+mod operator;
 mod outbox;
 mod outsider;
 #[cfg(feature = "namespace-tests")]
@@ -31,5 +36,6 @@ mod receivers;
 mod spoken;
 mod store;
 mod tls;
+mod told;
 #[cfg(feature = "namespace-tests")]
 mod watch;

@@ -61,6 +61,7 @@ fn resolved(also: usize) -> Notification {
             event: Event::Resolved,
             consequence: false,
             alert: alert(&format!("b{n}")),
+            acknowledgement: None,
             resolution: Some(resolution.clone()),
         })
         .collect();

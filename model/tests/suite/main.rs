@@ -6,4 +6,7 @@ mod echo;
 mod echo_page;
 mod echo_properties;
 mod scenarios;
+mod telling;
+mod telling_properties;
+mod town;
 mod webhook_document;

@@ -17,6 +17,12 @@ pub enum Kind {
     PagerDuty,
     /// By a topic of an ntfy server.
     Ntfy,
+    /// By alerts in the form of Alertmanager's API.
+    Alertmanager,
+    /// By a mail.
+    Email,
+    /// By starting a program.
+    Exec,
 }
 
 choice! {
@@ -27,18 +33,43 @@ choice! {
         "teams" => Kind::Teams,
         "pagerduty" => Kind::PagerDuty,
         "ntfy" => Kind::Ntfy,
+        "alertmanager" => Kind::Alertmanager,
+        "email" => Kind::Email,
+        "exec" => Kind::Exec,
     }
-    later { "alertmanager", "email", "exec" }
 }
 
 /// The kinds that a key goes with.
 pub(super) type Takers = &'static [Kind];
 
-/// Those that are told over HTTP.
-pub(super) const HTTP: Takers =
+/// Those that are told at one URL.
+pub(super) const URL: Takers =
     &[Kind::Webhook, Kind::Slack, Kind::Discord, Kind::Teams, Kind::PagerDuty, Kind::Ntfy];
-/// Those that may ask who tells them.
-pub(super) const AUTH: Takers = &[Kind::Webhook, Kind::Ntfy];
+/// Those that are told over HTTP.
+pub(super) const HTTP: Takers = &[
+    Kind::Webhook,
+    Kind::Slack,
+    Kind::Discord,
+    Kind::Teams,
+    Kind::PagerDuty,
+    Kind::Ntfy,
+    Kind::Alertmanager,
+];
+/// Those that may ask for a user's name and password.
+pub(super) const LOGIN: Takers = &[Kind::Webhook, Kind::Ntfy, Kind::Alertmanager, Kind::Email];
+/// Those that may ask for a token.
+pub(super) const TOKEN: Takers = &[Kind::Webhook, Kind::Ntfy, Kind::Alertmanager];
+/// Those that have a certificate.
+pub(super) const CERTIFIED: Takers = &[
+    Kind::Webhook,
+    Kind::Slack,
+    Kind::Discord,
+    Kind::Teams,
+    Kind::PagerDuty,
+    Kind::Ntfy,
+    Kind::Alertmanager,
+    Kind::Email,
+];
 
 impl Kind {
     /// The word that stands for it in the configuration and on the page.
@@ -51,6 +82,9 @@ impl Kind {
             Self::Teams => "teams",
             Self::PagerDuty => "pagerduty",
             Self::Ntfy => "ntfy",
+            Self::Alertmanager => "alertmanager",
+            Self::Email => "email",
+            Self::Exec => "exec",
         }
     }
 
