@@ -71,23 +71,34 @@ impl PagerDuty {
 
 /// The events that a notification makes, without the routing key.
 fn events(notification: &Notification) -> Vec<Value> {
-    let leading = (&notification.alert, notification.resolution.is_some());
-    let also = notification.also.iter().map(|companion| (&companion.alert, companion.resolution.is_some()));
-    let all: Vec<(&Alert, bool)> = std::iter::once(leading).chain(also).collect();
-    let each = |action| all.iter().map(|(alert, _)| about(action, alert)).collect();
+    let leading = (notification.alert_event.unwrap_or(notification.event), &notification.alert);
+    let also = notification.also.iter().map(|companion| (companion.event, &companion.alert));
+    let all: Vec<(Event, &Alert)> = std::iter::once(leading).chain(also).collect();
+    let each = |action| all.iter().map(|(_, alert)| about(action, alert)).collect();
     match notification.event {
         Event::Opened | Event::Reminder => vec![trigger(&notification.alert, notification)],
         Event::Acknowledged => each("acknowledge"),
         Event::Resolved => each("resolve"),
-        Event::Digest => {
-            let over = all.iter().filter(|(_, over)| *over).map(|(alert, _)| about("resolve", alert));
-            let open = all.iter().find(|(_, over)| !over).map(|(alert, _)| trigger(alert, notification));
-            over.chain(open).collect()
-        }
+        Event::Digest => digest(&all, notification),
         Event::Test => {
             vec![trigger(&notification.alert, notification), about("resolve", &notification.alert)]
         }
     }
+}
+
+/// One incident for all that is open, and what becomes of others.
+fn digest(all: &[(Event, &Alert)], notification: &Notification) -> Vec<Value> {
+    let over = |id: &str| all.iter().any(|(event, alert)| *event == Event::Resolved && alert.id == id);
+    let open = |(event, alert): &&(Event, &Alert)| {
+        matches!(event, Event::Opened | Event::Reminder) && !over(&alert.id)
+    };
+    let incident = all.iter().find(open).map(|(_, alert)| trigger(alert, notification));
+    let others = all.iter().filter_map(|(event, alert)| match event {
+        Event::Acknowledged => Some(about("acknowledge", alert)),
+        Event::Resolved => Some(about("resolve", alert)),
+        _ => None,
+    });
+    incident.into_iter().chain(others).collect()
 }
 
 /// An event about the incident that `alert` leads, if it leads one.
@@ -173,12 +184,10 @@ mod tests {
 
     #[test]
     fn a_digest_ends_incidents_and_opens_one() {
-        assert_eq!(actions(&sample::digest()), ["resolve 1", "trigger 2"]);
-        let mut over = sample::digest();
-        let resolution = sample::resolved().resolution;
-        over.resolution.clone_from(&resolution);
-        over.also.iter_mut().for_each(|companion| companion.resolution.clone_from(&resolution));
-        assert_eq!(actions(&over), ["resolve 2", "resolve 1", "resolve 3"]);
+        let mut digest = sample::digest();
+        assert_eq!(actions(&digest), ["trigger 2", "resolve 1", "acknowledge 3"]);
+        digest.also[0].alert.id.clone_from(&digest.alert.id);
+        assert_eq!(actions(&digest), ["resolve 2", "acknowledge 3"], "opened, and over by now");
     }
 
     #[test]

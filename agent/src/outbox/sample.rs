@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use vipwatch_model::{
     alert::{Alert, AlertKey, AlertKind, Event, Observed, Severity},
     cause::{Cause, CauseKind},
-    notification::{Acknowledgement, Companion, Notification, Resolution},
+    notification::{Acknowledgement, Companion, Notification, Reference, Resolution},
     verdict::{Evidence, FlowFinding},
 };
 
@@ -38,12 +38,15 @@ pub(super) fn bare() -> Notification {
 
 /// It is open still.
 pub(super) fn reminder() -> Notification {
-    Notification { event: Event::Reminder, ..opened() }
+    let mut notification = told(Event::Reminder, opened());
+    let title = "the gateway of the office does not answer".to_owned();
+    notification.explained_by = Some(Reference { id: id(6), title });
+    notification
 }
 
 /// Somebody has taken it on.
 pub(super) fn acknowledged() -> Notification {
-    Notification { event: Event::Acknowledged, acknowledgement: Some(acknowledgement()), ..opened() }
+    Notification { acknowledgement: Some(acknowledgement()), ..told(Event::Acknowledged, opened()) }
 }
 
 /// It is over, and so is one that was told along with it.
@@ -56,7 +59,8 @@ pub(super) fn resolved() -> Notification {
 
 /// It was over before it was told.
 pub(super) fn superseded() -> Notification {
-    let resolution = Resolution { superseded: true, ..resolution() };
+    let reason = format!("It was over before it could be told. {}", resolution().reason);
+    let resolution = Resolution { superseded: true, reason, ..resolution() };
     Notification::resolved(translated(), resolution, VANTAGE, PAGE)
 }
 
@@ -64,13 +68,25 @@ pub(super) fn superseded() -> Notification {
 pub(super) fn digest() -> Notification {
     let mut notification = Notification::opened(node_down(), VANTAGE, PAGE);
     notification.event = Event::Digest;
-    notification.also = vec![over(companion(translated(), false)), companion(certificate(), false)];
+    notification.alert_event = Some(Event::Opened);
+    let taken_on = Companion {
+        event: Event::Acknowledged,
+        acknowledgement: Some(acknowledgement()),
+        ..companion(certificate(), false)
+    };
+    notification.also = vec![over(companion(translated(), false)), taken_on];
     notification
 }
 
 /// Somebody tries a receiver.
 pub(super) fn test() -> Notification {
     Notification::test(id(5), "ops", VANTAGE, PAGE, at(0))
+}
+
+/// `notification`, telling `event` of all its alerts.
+fn told(event: Event, notification: Notification) -> Notification {
+    let also = notification.also.into_iter().map(|companion| Companion { event, ..companion }).collect();
+    Notification { event, also, ..notification }
 }
 
 fn translated() -> Alert {

@@ -147,7 +147,7 @@ fn tone(notification: &Notification) -> Tone {
     }
 }
 
-/// The worst severity of what is told, if anything of it is open of that; otherwise of all.
+/// The worst severity of what is told and open; where all of it is over, that of what leads.
 pub(super) fn worst(notification: &Notification) -> Severity {
     // The worst comes first in the order of severities.
     open(notification).map(|alert| alert.severity).min().unwrap_or(notification.alert.severity)
@@ -182,14 +182,13 @@ fn passages(notification: &Notification) -> Vec<Passage> {
     match (&notification.resolution, notification.event) {
         (_, Event::Digest) => {}
         (Some(resolution), _) => {
-            if resolution.superseded {
-                say(None, "It was opened, and over before that could be told.");
-            }
             say(None, &resolution.reason);
             say(Some("What it was"), &alert.reason);
         }
         (None, _) => {
             say(None, &alert.reason);
+            let because = notification.explained_by.as_ref();
+            say(Some("Explained by"), because.map_or("", |explanation| &explanation.title));
             say(Some("Likely cause"), alert.cause.as_ref().map_or("", |cause| &cause.text));
             say(Some("What to do"), alert.remedy.as_deref().unwrap_or_default());
         }
@@ -206,30 +205,32 @@ fn lists(notification: &Notification) -> Vec<List> {
         }
         (!lines.is_empty()).then_some(List { heading, lines })
     };
+    let also =
+        |companion: &Companion| entry(companion.event, &companion.alert, companion.resolution.as_ref());
     if notification.event == Event::Digest {
-        let leading = entry(&notification.alert, notification.resolution.as_ref());
-        let also =
-            notification.also.iter().map(|companion| entry(&companion.alert, companion.resolution.as_ref()));
-        return list("Alerts", std::iter::once(leading).chain(also).collect()).into_iter().collect();
+        let event = notification.alert_event.unwrap_or(Event::Opened);
+        let leading = entry(event, &notification.alert, notification.resolution.as_ref());
+        let all = std::iter::once(leading).chain(notification.also.iter().map(also)).collect();
+        return list("Alerts", all).into_iter().collect();
     }
     let (consequences, others): (Vec<&Companion>, Vec<&Companion>) =
         notification.also.iter().partition(|companion| companion.consequence);
-    let entries = |companions: Vec<&Companion>| {
-        companions
-            .into_iter()
-            .map(|companion| entry(&companion.alert, companion.resolution.as_ref()))
-            .collect()
-    };
-    let lists = [list("Consequences", entries(consequences)), list("With it", entries(others))];
-    lists.into_iter().flatten().collect()
+    let lists = [("Consequences", consequences), ("With it", others)];
+    lists
+        .into_iter()
+        .filter_map(|(heading, companions)| list(heading, companions.into_iter().map(also).collect()))
+        .collect()
 }
 
 /// One alert in one line.
-fn entry(alert: &Alert, resolution: Option<&Resolution>) -> String {
-    let what = match resolution {
-        Some(resolution) if resolution.superseded => "Resolved before it was told".to_owned(),
-        Some(_) => "Resolved".to_owned(),
-        None => capitalized(alert.severity.as_str()),
+fn entry(event: Event, alert: &Alert, resolution: Option<&Resolution>) -> String {
+    let severity = alert.severity;
+    let what = match (event, resolution) {
+        (_, Some(resolution)) if resolution.superseded => "Resolved before it was told".to_owned(),
+        (Event::Resolved, _) => "Resolved".to_owned(),
+        (Event::Reminder, _) => format!("Still {severity}"),
+        (Event::Acknowledged, _) => "Acknowledged".to_owned(),
+        _ => capitalized(severity.as_str()),
     };
     format!("{what}: {}", line(&alert.title))
 }

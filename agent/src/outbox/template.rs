@@ -169,7 +169,9 @@ pub(super) fn context(notification: &Notification) -> Value {
     if let Some(document) = document.as_object_mut() {
         complete(document);
         document.entry("also").or_insert(json!([]));
-        document.entry("acknowledgement").or_insert(Json::Null);
+        for key in ["alert_event", "explained_by"] {
+            document.entry(key).or_insert(Json::Null);
+        }
         document.insert("story".to_owned(), json!({ "title": story.title, "text": story.text() }));
         for companion in document.get_mut("also").and_then(Json::as_array_mut).into_iter().flatten() {
             companion.as_object_mut().map(complete);
@@ -180,6 +182,7 @@ pub(super) fn context(notification: &Notification) -> Value {
 
 /// Completes what a notification and its companions have in common.
 fn complete(document: &mut Map<String, Json>) {
+    document.entry("acknowledgement").or_insert(Json::Null);
     let resolution = document.entry("resolution").or_insert(Json::Null);
     if let Some(resolution) = resolution.as_object_mut() {
         resolution.entry("superseded").or_insert(false.into());
