@@ -89,7 +89,7 @@ impl Agent {
         if let Some(warning) = &overload {
             tracing::warn!("{warning}");
         }
-        let (deliveries_in, deliveries) = mpsc::channel(256);
+        let (notices_in, notices) = mpsc::channel(256);
         let (restored_in, mut restored) = mpsc::channel(1);
         let (rounds_in, rounds) = mpsc::channel(ROUNDS);
         let (plans_in, plans) = mpsc::channel(4);
@@ -105,16 +105,13 @@ impl Agent {
         let options =
             store::Options { path: config.agent.database.clone(), keep: config.agent.keep, buffer: BUFFER };
         let store_beat = Heartbeat::default();
-        let outlets = store::Outlets {
-            deliveries: deliveries_in,
-            restored: restored_in,
-            heartbeat: store_beat.clone(),
-        };
+        let outlets =
+            store::Outlets { outbox: notices_in, restored: restored_in, heartbeat: store_beat.clone() };
         let store = Arc::new(Store::start(options, clock.clone(), outlets)?);
 
         let outbox_end = CancellationToken::new();
         let outbox = outbox::run(
-            deliveries,
+            notices,
             outbox_commands,
             Arc::clone(&store),
             clock.clone(),

@@ -12,7 +12,9 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-pub use alert::{AlertView, DeliveryState, DeliveryView, ReceiverView, Severity, TransitionView};
+pub use alert::{
+    AlertView, CircuitView, DeliveryState, DeliveryView, ReceiverView, Severity, TransitionView,
+};
 pub use egress::{EgressChangeView, EgressView};
 pub use health::{AgentView, Check, ConfigView, Problem, Readiness, SchedulerView, StoreView, Summary};
 pub use probe::{

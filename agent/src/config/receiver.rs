@@ -46,6 +46,14 @@ impl Means {
         }
     }
 
+    /// Whether it can be told several alerts in one digest, each with an event of its own.
+    #[must_use]
+    pub fn takes_digests(&self) -> bool {
+        match self {
+            Self::Webhook(_) => true,
+        }
+    }
+
     /// What may be shown of where deliveries go.
     fn origin(&self) -> String {
         match self {

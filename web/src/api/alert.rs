@@ -116,4 +116,15 @@ pub struct ReceiverView {
     pub last_error: Option<String>,
     /// When it last accepted a delivery.
     pub last_delivered_at: Option<DateTime<Utc>>,
+    /// Set while it is asked seldom, because it fails again and again.
+    pub circuit: Option<CircuitView>,
+}
+
+/// A receiver that fails again and again: it is asked once per pause, and everything else waits.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct CircuitView {
+    /// Since when.
+    pub open_since: DateTime<Utc>,
+    /// When it is asked next.
+    pub next_attempt_at: DateTime<Utc>,
 }

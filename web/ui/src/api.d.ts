@@ -143,6 +143,19 @@ export interface components {
             /** @description Whether it is fine. */
             ok: boolean;
         };
+        /** @description A receiver that fails again and again: it is asked once per pause, and everything else waits. */
+        CircuitView: {
+            /**
+             * Format: date-time
+             * @description When it is asked next.
+             */
+            next_attempt_at: string;
+            /**
+             * Format: date-time
+             * @description Since when.
+             */
+            open_since: string;
+        };
         /** @description The configuration in force. */
         ConfigView: {
             /** @description Why a newer version of the file was refused, if one was. */
@@ -356,6 +369,7 @@ export interface components {
         };
         /** @description One receiver of alerts and its queue. */
         ReceiverView: {
+            circuit?: components["schemas"]["CircuitView"] | null;
             /**
              * Format: int32
              * @description Deliveries given up.
