@@ -30,6 +30,7 @@ mod interpolate;
 mod name;
 mod nearest;
 mod pattern;
+mod percent;
 mod probe;
 mod protocol;
 mod reader;
