@@ -6,6 +6,7 @@
 
 mod alertmanager;
 mod email;
+mod exchange;
 mod exec;
 mod lane;
 mod post;
@@ -22,6 +23,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
+pub use exchange::{Exchange, Exchanges, Mask, Side};
 pub use receiver::{Message, Receiver, Reply};
 pub use standing::Standing;
 pub use status::{CircuitStatus, ReceiverStatus, RecentDelivery, Statuses};

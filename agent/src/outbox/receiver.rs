@@ -7,7 +7,14 @@ use vipwatch_model::notification::Notification;
 
 pub use vipwatch_model::lane::Reply;
 
-use super::{alertmanager::Alertmanager, email::Email, exec::Exec, standing::Standing, webhook::Webhook};
+use super::{
+    alertmanager::Alertmanager,
+    email::Email,
+    exchange::{Exchange, Exchanges},
+    exec::Exec,
+    standing::Standing,
+    webhook::Webhook,
+};
 use crate::config::{self, Means};
 
 /// What is to be told.
@@ -51,11 +58,22 @@ impl Receiver {
 
     /// Makes one attempt.
     pub async fn attempt(&self, message: &Message<'_>) -> Reply {
+        self.tell(message, &mut Exchanges::unwanted()).await
+    }
+
+    /// Makes one attempt, and shows what went to and fro.
+    pub async fn rehearse(&self, message: &Message<'_>) -> (Reply, Vec<Exchange>) {
+        let mut exchanges = Exchanges::wanted();
+        let reply = self.tell(message, &mut exchanges).await;
+        (reply, exchanges.into_vec())
+    }
+
+    async fn tell(&self, message: &Message<'_>, exchanges: &mut Exchanges) -> Reply {
         match self {
-            Self::Webhook(webhook) => webhook.attempt(message).await,
-            Self::Alertmanager(several) => several.attempt(message).await,
-            Self::Email(email) => email.attempt(message).await,
-            Self::Exec(exec) => exec.attempt(message).await,
+            Self::Webhook(webhook) => webhook.attempt(message, exchanges).await,
+            Self::Alertmanager(several) => several.attempt(message, exchanges).await,
+            Self::Email(email) => email.attempt(message, exchanges).await,
+            Self::Exec(exec) => exec.attempt(message, exchanges).await,
         }
     }
 
