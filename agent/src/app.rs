@@ -86,9 +86,9 @@ impl Agent {
         let signals = Signals::catch()?;
         let clock = Clock::system();
         let plan = Arc::new(Plan::new(config));
-        let overload = plan.overload(config.agent.max_flows);
-        if let Some(warning) = &overload {
-            tracing::warn!("{warning}");
+        let notices = plan.notices(config.agent.max_flows);
+        for notice in &notices {
+            tracing::warn!("{notice}");
         }
         let (deliveries_in, deliveries) = mpsc::channel(256);
         let (restored_in, mut restored) = mpsc::channel(1);
@@ -97,6 +97,7 @@ impl Agent {
         let (pipeline_in, pipeline_commands) = mpsc::channel(4);
         let (outbox_in, outbox_commands) = mpsc::channel(4);
         let (statuses_in, statuses) = watch::channel(HashMap::new());
+        let (standing_in, standing) = watch::channel(Arc::default());
 
         let prober = Arc::new(Prober::new(config.agent.max_flows));
         let (learner, baseline) = egress::start(Arc::clone(&plan), Arc::clone(&prober), clock.clone());
@@ -120,6 +121,7 @@ impl Agent {
             Arc::clone(&store),
             clock.clone(),
             statuses_in,
+            standing,
             outbox_end.clone(),
         );
         core.spawn(named("outbox", outbox));
@@ -130,9 +132,10 @@ impl Agent {
             store: Arc::clone(&store),
             clock: clock.clone(),
             origin: path.display().to_string(),
-            notices: overload.iter().cloned().collect(),
+            notices,
             baseline: baseline.clone(),
             receivers: statuses,
+            standing: standing_in,
             heartbeat: pipeline_beat.clone(),
         };
         // The outbox outlasts the pipeline, however that ends, so that what the last rounds want told is written.

@@ -17,6 +17,7 @@ pub mod exit;
 pub mod heartbeat;
 pub mod lifecycle;
 pub mod logging;
+pub mod maintenance;
 pub mod oneshot;
 pub mod outbox;
 pub mod pipeline;

@@ -4,10 +4,14 @@
 //! The outbox decides nothing about alerts. It takes deliveries, attempts them until the receiver has
 //! them or has refused them for good, and records every attempt.
 
+mod alertmanager;
 mod backoff;
+mod email;
+mod exec;
 mod lane;
 mod post;
 mod receiver;
+mod standing;
 mod webhook;
 
 use std::{collections::HashMap, sync::Arc};
@@ -20,6 +24,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use backoff::retry_delay;
 pub use receiver::{Message, Receiver, Reply};
+pub use standing::Standing;
 
 use crate::{
     clock::Clock,
@@ -71,10 +76,12 @@ pub async fn run(
     store: Arc<Store>,
     clock: Clock,
     statuses: watch::Sender<HashMap<String, ReceiverStatus>>,
+    standing: watch::Receiver<Arc<Vec<Standing>>>,
     shutdown: CancellationToken,
 ) {
     let statuses = Arc::new(statuses);
     let mut lanes = Lanes {
+        standing,
         store,
         clock,
         statuses,
@@ -112,6 +119,7 @@ pub async fn run(
 
 /// One lane per receiver: a task with a queue of its own.
 struct Lanes {
+    standing: watch::Receiver<Arc<Vec<Standing>>>,
     store: Arc<Store>,
     clock: Clock,
     statuses: Arc<watch::Sender<HashMap<String, ReceiverStatus>>>,
@@ -158,6 +166,7 @@ impl Lanes {
             let task = lane::Lane::new(
                 name.clone(),
                 current,
+                self.standing.clone(),
                 Arc::clone(&self.store),
                 self.clock.clone(),
                 Arc::clone(&self.statuses),

@@ -35,7 +35,7 @@ use crate::{
     clock::Clock,
     egress::Baseline,
     heartbeat::Heartbeat,
-    outbox::Statuses,
+    outbox::{Standing, Statuses},
     plan::Plan,
     scheduler::Round,
     status,
@@ -104,6 +104,8 @@ pub struct Parts {
     pub baseline: Baseline,
     /// How the receivers are doing.
     pub receivers: Statuses,
+    /// Where receivers that have to be told again find what is open.
+    pub standing: watch::Sender<Arc<Vec<Standing>>>,
     /// Shows that the pipeline is alive.
     pub heartbeat: Heartbeat,
 }
@@ -203,7 +205,10 @@ impl Pipeline {
                     self.retire();
                 }
                 () = tokio::time::sleep(due.unwrap_or_default()), if due.is_some() => self.tend(Effects::default()),
-                _ = publish.tick() => drop(overview.send_replace(self.overview())),
+                _ = publish.tick() => {
+                    overview.send_replace(self.overview());
+                    self.parts.standing.send_replace(Arc::new(self.desk.standing(&self.plan)));
+                }
             }
         }
     }
@@ -329,13 +334,14 @@ impl Pipeline {
                 }
             }
         }
-        let verdict = {
+        let mut verdict = {
             let nodes = match &observation {
                 Observation::Flows(_) => node_sights(&self.plan, &self.watched, watched, at),
                 Observation::NodeHealth(_) | Observation::ProxyHealth(_) => Vec::new(),
             };
             self.plan.judge(&egress, probe, &observation, &nodes, at)
         };
+        verdict.keep_the_remarkable();
         let Some(watched) = self.watched.get_mut(&planned.probe.name) else { return };
         self.counters.count(observation.flows(), lateness, missed);
         let latency_us = observation.latency_us();

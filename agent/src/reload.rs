@@ -136,7 +136,7 @@ impl Reloader {
     async fn take_over(&self, config: &Config) {
         let plan = Arc::new(Plan::new(config));
         let mut notices = self.for_a_restart(&config.agent);
-        notices.extend(plan.overload(self.started_with.max_flows));
+        notices.extend(plan.notices(self.started_with.max_flows));
         for notice in &notices {
             tracing::warn!("{notice}");
         }

@@ -333,11 +333,7 @@ fn round(last: &Last) -> RoundView {
     }
 }
 
-/// Flow by flow, unless there is nothing to explain: with many probes it would be most of the document.
 fn evidence(verdict: &Verdict) -> Vec<api::Flow> {
-    if verdict.state == State::Up && verdict.notes.is_empty() {
-        return Vec::new();
-    }
     let flow = |flow: &Evidence| api::Flow {
         finding: flow.finding.to_string(),
         local: flow.local.map(|local| local.to_string()),

@@ -23,7 +23,7 @@ use crate::{
     notification::{Acknowledgement, Companion, Notification, Resolution},
 };
 pub use group::Group;
-pub use matcher::Matcher;
+pub use matcher::{Matcher, fits};
 use outlook::Outlook;
 pub use policy::{Extent, Inhibition, Policy, Route, Silence, Window};
 pub use telling::{Held, Telling, Told};
@@ -278,6 +278,11 @@ impl Dispatcher {
                 ready.entry(group_of(entry, &outlook)).or_default().push(entry.alert.id.clone());
             }
         }
+        for (name, group) in self.groups.iter_mut().filter(|(name, _)| !ready.contains_key(*name)) {
+            if group.waiting.take().is_some() {
+                dispatch.groups.insert(name.clone(), Some(*group));
+            }
+        }
         for (name, ids) in ready {
             let Some(worst) = ids.iter().map(|id| self.entries[id].alert.severity).min() else { continue };
             let group = self.groups.entry(name.clone()).or_default();
@@ -448,11 +453,12 @@ impl Dispatcher {
         let ends = self.entries.values().filter(|entry| entry.telling.end.is_some()).filter_map(|entry| {
             self.groups.get(&entry.telling.group).map(|group| group.resolves_at(scene.policy, scene.now))
         });
+        let windows_end = self.groups.values().filter_map(|group| group.over_at(scene.policy));
         let reminders =
             self.open_alerts().filter_map(|entry| entry.telling.reminder_at(scene.policy.repeat_every?));
         let silences = self.silences.values().flat_map(|silence| [silence.from, silence.until]);
         let windows = scene.windows.iter().map(|window| window.until);
-        held.chain(ends).chain(reminders).chain(silences).chain(windows).filter(soon).min()
+        held.chain(ends).chain(windows_end).chain(reminders).chain(silences).chain(windows).filter(soon).min()
     }
 }
 

@@ -13,7 +13,8 @@ use super::{
 const UNITS: [(&str, u64); 5] = [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
 
 pub(super) const SECOND: u64 = 1_000;
-pub(super) const HOUR: u64 = 3_600 * SECOND;
+pub(super) const MINUTE: u64 = 60 * SECOND;
+pub(super) const HOUR: u64 = 60 * MINUTE;
 pub(super) const DAY: u64 = 24 * HOUR;
 
 /// A duration of at least `MIN` and at most `MAX` milliseconds.

@@ -6,7 +6,10 @@ use std::{
 };
 
 use chrono::{DateTime, TimeDelta, Utc};
-use tokio::sync::{mpsc, watch};
+use tokio::{
+    sync::{mpsc, watch},
+    time::{Instant, Interval, MissedTickBehavior, interval_at},
+};
 use tokio_util::sync::CancellationToken;
 use vipwatch_model::notification::Notification;
 
@@ -14,6 +17,7 @@ use super::{
     ReceiverStatus, RecentDelivery,
     backoff::{LONGEST, retry_delay},
     receiver::{Message, Receiver, Reply},
+    standing::Standing,
 };
 use crate::{
     clock::Clock,
@@ -29,6 +33,7 @@ const RECENT: usize = 256;
 pub(super) struct Lane {
     name: String,
     config: watch::Receiver<config::Receiver>,
+    standing: watch::Receiver<Arc<Vec<Standing>>>,
     store: Arc<Store>,
     clock: Clock,
     statuses: Arc<watch::Sender<HashMap<String, ReceiverStatus>>>,
@@ -39,11 +44,12 @@ impl Lane {
     pub(super) fn new(
         name: String,
         config: watch::Receiver<config::Receiver>,
+        standing: watch::Receiver<Arc<Vec<Standing>>>,
         store: Arc<Store>,
         clock: Clock,
         statuses: Arc<watch::Sender<HashMap<String, ReceiverStatus>>>,
     ) -> Self {
-        Self { name, config, store, clock, statuses, pending: Vec::new() }
+        Self { name, config, standing, store, clock, statuses, pending: Vec::new() }
     }
 
     /// Runs until `stop`; gives back what is still to be delivered.
@@ -62,6 +68,7 @@ impl Lane {
 
     async fn attend(&mut self, queue: &mut mpsc::Receiver<Delivery>, stop: &CancellationToken) {
         let mut receiver = self.client();
+        let mut refresh = refresh_timer(&receiver);
         loop {
             let now = self.clock.now();
             let due = next(&self.pending);
@@ -73,27 +80,43 @@ impl Lane {
                 () = stop.cancelled() => return,
                 Ok(()) = self.config.changed() => {
                     receiver = self.client();
+                    refresh = refresh_timer(&receiver);
                     self.hurry();
                 }
                 received = queue.recv() => match received {
                     Some(delivery) => self.accept(delivery),
                     None => return,
                 },
+                () = tick(&mut refresh) => {
+                    let (Ok(receiver), standing) = (&receiver, Arc::clone(&self.standing.borrow())) else { continue };
+                    let refreshed = receiver.refresh(&standing, self.clock.now());
+                    let Some(()) = self.meanwhile(refreshed, queue, stop).await else { return };
+                }
                 () = tokio::time::sleep(pause.unwrap_or_default()), if due.is_some() => {
                     let Some(delivery) = due.map(|i| self.pending[i].clone()) else { continue };
-                    // An attempt that the end interrupts is made again after the next start.
                     let attempt = attempt(receiver.as_ref(), &delivery, self.clock.now());
-                    let mut attempt = std::pin::pin!(attempt);
-                    let reply = loop {
-                        tokio::select! {
-                            () = stop.cancelled() => return,
-                            reply = &mut attempt => break reply,
-                            // What arrives meanwhile is taken in, so that nobody waits for this receiver.
-                            Some(delivery) = queue.recv() => self.accept(delivery),
-                        }
-                    };
+                    // An attempt that the end interrupts is made again after the next start.
+                    let Some(reply) = self.meanwhile(attempt, queue, stop).await else { return };
                     self.settle(&delivery, reply);
                 }
+            }
+        }
+    }
+
+    /// What `work` comes to, or nothing when the end interrupts it. What arrives meanwhile is taken in, so that nobody
+    /// waits for this receiver.
+    async fn meanwhile<T>(
+        &mut self,
+        work: impl Future<Output = T>,
+        queue: &mut mpsc::Receiver<Delivery>,
+        stop: &CancellationToken,
+    ) -> Option<T> {
+        let mut work = std::pin::pin!(work);
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return None,
+                done = &mut work => return Some(done),
+                Some(delivery) = queue.recv() => self.accept(delivery),
             }
         }
     }
@@ -200,6 +223,21 @@ impl Lane {
                 change(status);
             }
         });
+    }
+}
+
+/// Ticks when the receiver has to be told again of what is open; for most, there is none.
+fn refresh_timer(receiver: &Result<Receiver, String>) -> Option<Interval> {
+    let every = receiver.as_ref().ok()?.refresh_every()?;
+    let mut timer = interval_at(Instant::now() + every, every);
+    timer.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    Some(timer)
+}
+
+async fn tick(timer: &mut Option<Interval>) {
+    match timer {
+        Some(timer) => drop(timer.tick().await),
+        None => std::future::pending().await,
     }
 }
 

@@ -48,9 +48,13 @@ impl Group {
         self.waiting = None;
     }
 
+    /// When its windows end, if any is open.
+    pub(super) fn over_at(&self, policy: &Policy) -> Option<DateTime<Utc>> {
+        self.opened.map(|(at, _)| at).max(self.resolved).map(|at| at + policy.group_window)
+    }
+
     /// Whether it may be forgotten: nothing waits, and nothing was told lately.
     pub(super) fn is_over(&self, policy: &Policy, now: DateTime<Utc>) -> bool {
-        let over = |at: DateTime<Utc>| now >= at + policy.group_window;
-        self.waiting.is_none() && self.opened.is_none_or(|(at, _)| over(at)) && self.resolved.is_none_or(over)
+        self.waiting.is_none() && self.over_at(policy).is_none_or(|over| over <= now)
     }
 }

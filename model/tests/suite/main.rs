@@ -7,5 +7,6 @@ mod echo_page;
 mod echo_properties;
 mod scenarios;
 mod telling;
+mod telling_properties;
 mod town;
 mod webhook_document;

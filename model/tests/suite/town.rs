@@ -2,7 +2,7 @@
 //!
 //! [`Town::restart`] forgets everything but that, as a restart does.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use vipwatch_model::{
@@ -61,6 +61,8 @@ pub(crate) struct Town {
     next: Option<DateTime<Utc>>,
     ids: u32,
     told: Vec<Outgoing>,
+    /// Alerts that ended while something muted them.
+    pub(crate) unheard: BTreeSet<String>,
 }
 
 impl Town {
@@ -78,6 +80,7 @@ impl Town {
             next: None,
             ids: 0,
             told: Vec::new(),
+            unheard: BTreeSet::new(),
         }
     }
 
@@ -183,8 +186,9 @@ impl Town {
             let row = self.database.alerts.get_mut(&alert.id).expect("an alert that was never written");
             assert!(row.1, "{} was resolved twice", alert.id);
             row.1 = false;
-            if let Some(telling) = telling {
-                row.2 = Some(serde_json::to_string(&telling).unwrap());
+            match telling {
+                Some(telling) => row.2 = Some(serde_json::to_string(&telling).unwrap()),
+                None => drop(self.unheard.insert(alert.id)),
             }
         }
         for alert in changes.opened {
@@ -263,6 +267,15 @@ impl Town {
         dispatch.map(|dispatch| self.carry_out(dispatch)).is_some()
     }
 
+    /// Acknowledges one of the open alerts, if there is one.
+    pub(crate) fn acknowledge_any(&mut self, n: usize) {
+        let open: Vec<String> = self.dispatcher.open_alerts().map(|entry| words(&entry.alert)).collect();
+        if let Some(text) = open.get(n % open.len().max(1)) {
+            let by = Acknowledgement { by: "kim".into(), comment: String::new(), at: self.now };
+            assert!(self.acknowledge(text, by));
+        }
+    }
+
     pub(crate) fn silence(&mut self, silence: Silence) {
         self.database.silences.insert(silence.id.clone(), serde_json::to_string(&silence).unwrap());
         self.dispatcher.silence(silence);
@@ -308,6 +321,16 @@ impl Town {
     }
 
     /// Alerts that the database knows, and whether they are open.
+
+    /// Alerts that the database knows, and whether they are open.
+    pub(crate) fn alerts(&self) -> impl Iterator<Item = (&str, bool)> {
+        self.database.alerts.iter().map(|(id, (_, open, _))| (id.as_str(), *open))
+    }
+
+    /// Whether nothing is remembered that only mattered while alerts were open.
+    pub(crate) fn is_forgotten(&self) -> bool {
+        self.database.groups.is_empty() && self.database.silences.is_empty()
+    }
 
     fn nodes(&self, probe: &Probe) -> Vec<Known<'_>> {
         let Subject::Node { service, .. } = &probe.subject else { return Vec::new() };
