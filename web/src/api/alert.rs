@@ -57,7 +57,7 @@ pub struct AlertView {
     pub told_at: Option<DateTime<Utc>>,
     /// The receivers that it was handed to, whether they have it yet or not.
     pub told_to: Vec<String>,
-    /// What keeps it from being told, for as long as something does.
+    /// What keeps it from being told, or from being told again, for as long as something does.
     pub held: Option<HoldView>,
     /// Who has taken it on.
     pub acknowledgement: Option<AcknowledgementView>,

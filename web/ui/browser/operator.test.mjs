@@ -104,7 +104,7 @@ describe("the fixture's operators", { skip: Boolean(agent) }, () => {
     await answer("Everything about node-2", "8 hours", "new kernel", "kim");
     await closed();
     const node = card(/^node-2 refuses/);
-    await node.getByText("Silenced: silence by kim: new kernel").waitFor();
+    await node.getByText("No reminders: silence by kim: new kernel").waitFor();
     await node.locator(".consequences").getByText("Nobody was told: silence by kim").waitFor();
     await page.locator(".silences li", { hasText: "new kernel" }).getByText("node-2").waitFor();
     assert.deepEqual(complaints, []);
@@ -128,7 +128,7 @@ describe("the fixture's operators", { skip: Boolean(agent) }, () => {
     await dialog().getByLabel("The agent’s token").fill(TOKEN);
     await page.keyboard.press("Enter");
     await closed();
-    await card(/^mail\/postfix/).getByText("Silenced: silence by kim: disks").waitFor();
+    await card(/^mail\/postfix/).getByText("No reminders: silence by kim: disks").waitFor();
     // It is kept until the tab is closed, and survives a reload.
     await page.reload();
     await press(/^Acknowledge: ingress\/contour/);

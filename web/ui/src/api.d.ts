@@ -529,7 +529,7 @@ export interface components {
              * @description When this overview was computed.
              */
             at: string;
-            /** @description Maintenance windows that are open or come next, in the order in which they open. */
+            /** @description Maintenance windows: those that are open, and then those to come. */
             maintenance: components["schemas"]["MaintenanceView"][];
             /** @description Stand-alone probes: those that belong to no service. */
             probes: components["schemas"]["ProbeView"][];

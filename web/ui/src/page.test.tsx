@@ -93,7 +93,7 @@ describe("the page", () => {
     expect(standings[0]).toMatch(/^Nobody was told: inhibited: that$/);
     expect(standings[1]).toMatch(/^kim has taken it on, .* ago: on itMeant for nobody by its route/);
     expect(standings[2]).toMatch(/^Nobody was told: maintenance window nightly, until .*, in \d+ /);
-    expect(standings[3]).toMatch(/^Silenced: by kimTold to ops /);
+    expect(standings[3]).toMatch(/^No reminders: by kimTold to ops /);
     expect(standings[4]).toBe("About to be told");
     const [first] = shown.querySelectorAll(".alert");
     expect(first && text(first, ".consequences .title b")).toBe("ns/a does not answer (3)");

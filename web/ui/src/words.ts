@@ -92,14 +92,6 @@ export const EVENTS: Words = new Map([
   ["test", "a test"],
 ]);
 
-/** What keeps an alert that was told from being told again. */
-const HOLDS: Words = new Map([
-  ["inhibition", "No reminders"],
-  ["maintenance", "No reminders"],
-  ["silence", "Silenced"],
-  ["gathering", "Waiting"],
-]);
-
 /** Why a flow gave no answer. */
 export const FAILURES: Words = new Map([
   ["resolve", "name not found"],
@@ -131,10 +123,6 @@ export function alertWords(kind: string): string {
 
 export function eventWords(event: string): string {
   return spoken(EVENTS, event);
-}
-
-export function holdWords(by: string): string {
-  return spoken(HOLDS, by);
 }
 
 export function findingWords(finding: string): string {

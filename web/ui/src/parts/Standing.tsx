@@ -1,6 +1,6 @@
 /** Who knows of an alert, who has taken it on, or why nobody was told. */
 import type { AlertView, DeliveryView } from "../overview";
-import { deliveryWords, holdWords } from "../words";
+import { deliveryWords } from "../words";
 import { Ago } from "./Ago";
 import { Until } from "./Until";
 
@@ -17,7 +17,7 @@ export function Standing({ alert }: { alert: AlertView }) {
       )}
       {held && (
         <p class="held">
-          <b>{toldAt ? holdWords(held.by) : "Nobody was told"}</b>: {held.why}
+          <b>{toldAt ? "No reminders" : "Nobody was told"}</b>: {held.why}
           {held.until && (
             <>
               , <Until at={held.until} />
