@@ -5,27 +5,17 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use vipwatch_model::notification::Notification;
 
-use super::{alertmanager::Alertmanager, email::Email, exec::Exec, standing::Standing, webhook::Webhook};
-use crate::config::{self, Means};
+pub use vipwatch_model::lane::Reply;
 
-/// What an attempt came to.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Reply {
-    /// The receiver has it.
-    Taken,
-    /// Not now: try again, not sooner than after the given time if there is one.
-    Later {
-        /// Why.
-        error: String,
-        /// What the receiver asked for.
-        retry_after: Option<Duration>,
-    },
-    /// Never: the receiver says that the request itself is wrong.
-    Refused {
-        /// Why.
-        error: String,
-    },
-}
+use super::{
+    alertmanager::Alertmanager,
+    email::Email,
+    exchange::{Exchange, Exchanges},
+    exec::Exec,
+    standing::Standing,
+    webhook::Webhook,
+};
+use crate::config::{self, Means};
 
 /// What is to be told.
 #[derive(Debug, Clone, Copy)]
@@ -68,11 +58,22 @@ impl Receiver {
 
     /// Makes one attempt.
     pub async fn attempt(&self, message: &Message<'_>) -> Reply {
+        self.tell(message, &mut Exchanges::unwanted()).await
+    }
+
+    /// Makes one attempt, and shows what went to and fro.
+    pub async fn rehearse(&self, message: &Message<'_>) -> (Reply, Vec<Exchange>) {
+        let mut exchanges = Exchanges::wanted();
+        let reply = self.tell(message, &mut exchanges).await;
+        (reply, exchanges.into_vec())
+    }
+
+    async fn tell(&self, message: &Message<'_>, exchanges: &mut Exchanges) -> Reply {
         match self {
-            Self::Webhook(webhook) => webhook.attempt(message).await,
-            Self::Alertmanager(several) => several.attempt(message).await,
-            Self::Email(email) => email.attempt(message).await,
-            Self::Exec(exec) => exec.attempt(message).await,
+            Self::Webhook(webhook) => webhook.attempt(message, exchanges).await,
+            Self::Alertmanager(several) => several.attempt(message, exchanges).await,
+            Self::Email(email) => email.attempt(message, exchanges).await,
+            Self::Exec(exec) => exec.attempt(message, exchanges).await,
         }
     }
 

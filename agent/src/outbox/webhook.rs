@@ -1,11 +1,12 @@
-//! The webhook receiver: one POST with the JSON document.
+//! The webhook receiver: one request with the JSON document.
 
 use std::time::Duration;
 
-use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use reqwest::header::{HeaderName, HeaderValue};
 
 use super::{
-    post::Post,
+    exchange::Exchanges,
+    post::{Letter, Post},
     receiver::{Message, Reply},
 };
 use crate::config;
@@ -16,8 +17,6 @@ const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 /// A client for one webhook.
 pub struct Webhook {
     post: Post,
-    config: config::Webhook,
-    headers: HeaderMap,
 }
 
 impl Webhook {
@@ -26,20 +25,16 @@ impl Webhook {
     /// # Errors
     /// When TLS cannot be set up, in words.
     pub fn new(config: &config::Webhook, timeout: Duration) -> Result<Self, String> {
-        let mut headers = config.endpoint.headers.clone();
-        headers.entry(CONTENT_TYPE).or_insert(HeaderValue::from_static("application/json"));
-        Ok(Self { post: Post::new(&config.endpoint.roots, timeout)?, config: config.clone(), headers })
+        Ok(Self { post: Post::new(&config.endpoint, timeout)? })
     }
 
     /// Makes one attempt.
-    pub async fn attempt(&self, message: &Message<'_>) -> Reply {
+    pub async fn attempt(&self, message: &Message<'_>, exchanges: &mut Exchanges) -> Reply {
         let Ok(key) = HeaderValue::from_str(&message.notification.idempotency_key) else {
             return Reply::Refused { error: "the notification has no key that could be sent".into() };
         };
-        let mut headers = self.headers.clone();
-        headers.insert(IDEMPOTENCY_KEY, key);
-        self.post
-            .send(self.config.endpoint.url().expose(), headers, message.document.to_owned(), message.now)
-            .await
+        let mut letter = Letter::json(message.document.to_owned());
+        letter.headers.insert(IDEMPOTENCY_KEY, key);
+        self.post.send(letter, message.now, exchanges).await
     }
 }

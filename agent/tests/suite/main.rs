@@ -1,6 +1,7 @@
 //! The agent's integration tests, in one binary.
 
 mod agent;
+mod alertmanager;
 mod architecture;
 mod authority;
 mod badly_behaved;
