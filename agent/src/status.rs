@@ -113,7 +113,7 @@ pub(crate) fn overview(pipeline: &Pipeline) -> Overview {
             .map(|receiver| receiver_view(pipeline, receiver, receivers.get(&receiver.name)))
             .collect(),
         silences: alerts::silences(pipeline),
-        maintenance: alerts::maintenance(pipeline),
+        maintenance: alerts::maintenance(pipeline, at),
     }
 }
 
