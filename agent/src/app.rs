@@ -90,7 +90,7 @@ impl Agent {
         for notice in &notices {
             tracing::warn!("{notice}");
         }
-        let (deliveries_in, deliveries) = mpsc::channel(256);
+        let (outbox_notices_in, outbox_notices) = mpsc::channel(256);
         let (restored_in, mut restored) = mpsc::channel(1);
         let (rounds_in, rounds) = mpsc::channel(ROUNDS);
         let (plans_in, plans) = mpsc::channel(4);
@@ -108,7 +108,7 @@ impl Agent {
             store::Options { path: config.agent.database.clone(), keep: config.agent.keep, buffer: BUFFER };
         let store_beat = Heartbeat::default();
         let outlets = store::Outlets {
-            deliveries: deliveries_in,
+            outbox: outbox_notices_in,
             restored: restored_in,
             heartbeat: store_beat.clone(),
         };
@@ -116,7 +116,7 @@ impl Agent {
 
         let outbox_end = CancellationToken::new();
         let outbox = outbox::run(
-            deliveries,
+            outbox_notices,
             outbox_commands,
             Arc::clone(&store),
             clock.clone(),

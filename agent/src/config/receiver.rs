@@ -69,6 +69,16 @@ impl Means {
         }
     }
 
+    /// Whether it can be told several alerts in one digest, each with an event of its own.
+    #[must_use]
+    pub fn takes_digests(&self) -> bool {
+        match self {
+            Self::Webhook(_) | Self::Email(_) | Self::Exec(_) => true,
+            // It groups by itself, and its alerts are told one by one.
+            Self::Alertmanager(_) => false,
+        }
+    }
+
     /// What may be shown of where deliveries go.
     fn origin(&self) -> String {
         match self {
