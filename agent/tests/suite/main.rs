@@ -30,6 +30,7 @@ mod outsider;
 #[cfg(feature = "namespace-tests")]
 mod paths;
 mod plan;
+mod policy;
 mod prober;
 mod spoken;
 mod store;
