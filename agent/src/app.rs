@@ -26,6 +26,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     clock::Clock,
     config::{self, Config},
+    control::{self, AgentControl},
     egress, exit,
     heartbeat::Heartbeat,
     lifecycle::{self, Signals},
@@ -85,17 +86,18 @@ impl Agent {
         let signals = Signals::catch()?;
         let clock = Clock::system();
         let plan = Arc::new(Plan::new(config));
-        let overload = plan.overload(config.agent.max_flows);
-        if let Some(warning) = &overload {
-            tracing::warn!("{warning}");
+        let notices = plan.notices(config.agent.max_flows);
+        for notice in &notices {
+            tracing::warn!("{notice}");
         }
-        let (notices_in, notices) = mpsc::channel(256);
+        let (for_outbox, from_store) = mpsc::channel(256);
         let (restored_in, mut restored) = mpsc::channel(1);
         let (rounds_in, rounds) = mpsc::channel(ROUNDS);
         let (plans_in, plans) = mpsc::channel(4);
         let (pipeline_in, pipeline_commands) = mpsc::channel(4);
         let (outbox_in, outbox_commands) = mpsc::channel(4);
         let (statuses_in, statuses) = watch::channel(HashMap::new());
+        let (standing_in, standing) = watch::channel(Arc::default());
 
         let prober = Arc::new(Prober::new(config.agent.max_flows));
         let (learner, baseline) = egress::start(Arc::clone(&plan), Arc::clone(&prober), clock.clone());
@@ -106,16 +108,17 @@ impl Agent {
             store::Options { path: config.agent.database.clone(), keep: config.agent.keep, buffer: BUFFER };
         let store_beat = Heartbeat::default();
         let outlets =
-            store::Outlets { outbox: notices_in, restored: restored_in, heartbeat: store_beat.clone() };
+            store::Outlets { outbox: for_outbox, restored: restored_in, heartbeat: store_beat.clone() };
         let store = Arc::new(Store::start(options, clock.clone(), outlets)?);
 
         let outbox_end = CancellationToken::new();
         let outbox = outbox::run(
-            notices,
+            from_store,
             outbox_commands,
             Arc::clone(&store),
             clock.clone(),
             statuses_in,
+            standing,
             outbox_end.clone(),
         );
         core.spawn(named("outbox", outbox));
@@ -126,9 +129,10 @@ impl Agent {
             store: Arc::clone(&store),
             clock: clock.clone(),
             origin: path.display().to_string(),
-            notices: overload.iter().cloned().collect(),
+            notices,
             baseline: baseline.clone(),
             receivers: statuses,
+            standing: standing_in,
             heartbeat: pipeline_beat.clone(),
         };
         // The outbox outlasts the pipeline, however that ends, so that what the last rounds want told is written.
@@ -153,8 +157,17 @@ impl Agent {
         let heartbeats = vec![("scheduler", scheduler_beat), ("pipeline", pipeline_beat)];
         // A disk that hangs makes the agent not ready, but starting it anew would not mend the disk.
         let signs = heartbeats.iter().cloned().chain([("store", store_beat)]).collect();
+        let control = AgentControl {
+            pipeline: pipeline_in.clone(),
+            outbox: outbox_in.clone(),
+            store: Arc::clone(&store),
+            overview: overview.clone(),
+            clock: clock.clone(),
+        };
         let status = AgentStatus { overview, store: Arc::clone(&store), heartbeats: signs };
-        let page = vipwatch_web::serve(listener, Arc::new(status), shutdown.clone());
+        let (access_in, access) = watch::channel(control::access(&config.agent));
+        let site = vipwatch_web::Site { status: Arc::new(status), control: Arc::new(control), access };
+        let page = vipwatch_web::serve(listener, site, shutdown.clone());
         core.spawn(named("page", async {
             if let Err(error) = page.await {
                 tracing::error!(%error, "failed to serve the page");
@@ -171,6 +184,7 @@ impl Agent {
             scheduler: plans_in,
             pipeline: pipeline_in,
             outbox: outbox_in,
+            access: access_in,
         };
         reloader.first(&plan).await;
         core.spawn(named("reload", reloader.run(shutdown.clone())));

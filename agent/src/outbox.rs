@@ -4,9 +4,13 @@
 //! What is told next, and when, is decided in the model ([`vipwatch_model::lane`]). Here are the tasks, timers and attempts
 //! around it, one lane per receiver. What does not find its lane stays in the database, and is there when the lane asks for it.
 
+mod alertmanager;
+mod email;
+mod exec;
 mod lane;
 mod post;
 mod receiver;
+mod standing;
 mod status;
 mod webhook;
 
@@ -19,6 +23,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 pub use receiver::{Message, Receiver, Reply};
+pub use standing::Standing;
 pub use status::{CircuitStatus, ReceiverStatus, RecentDelivery, Statuses};
 
 use crate::{
@@ -49,10 +54,12 @@ pub async fn run(
     store: Arc<Store>,
     clock: Clock,
     statuses: watch::Sender<HashMap<String, ReceiverStatus>>,
+    standing: watch::Receiver<Arc<Vec<Standing>>>,
     shutdown: CancellationToken,
 ) {
     let statuses = Arc::new(statuses);
-    let mut lanes = Lanes { store, clock, statuses, begun: 0, lanes: HashMap::new(), tasks: JoinSet::new() };
+    let mut lanes =
+        Lanes { standing, store, clock, statuses, begun: 0, lanes: HashMap::new(), tasks: JoinSet::new() };
     loop {
         tokio::select! {
             () = shutdown.cancelled() => break,
@@ -74,6 +81,7 @@ pub async fn run(
 
 /// One lane per receiver: a task with a queue of its own.
 struct Lanes {
+    standing: watch::Receiver<Arc<Vec<Standing>>>,
     store: Arc<Store>,
     clock: Clock,
     statuses: Arc<watch::Sender<HashMap<String, ReceiverStatus>>>,
@@ -130,6 +138,7 @@ impl Lanes {
         let lane = lane::Lane::new(
             id,
             current,
+            self.standing.clone(),
             Arc::clone(&self.store),
             self.clock.clone(),
             Arc::clone(&self.statuses),

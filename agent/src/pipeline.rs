@@ -28,14 +28,14 @@ use vipwatch_model::{
 };
 use vipwatch_web::api::Overview;
 
-pub(crate) use desk::Desk;
+pub(crate) use desk::{Desk, scene};
 pub use watched::{Last, Tick, Watched};
 
 use crate::{
     clock::Clock,
     egress::Baseline,
     heartbeat::Heartbeat,
-    outbox::Statuses,
+    outbox::{Standing, Statuses},
     plan::Plan,
     scheduler::Round,
     status,
@@ -104,6 +104,8 @@ pub struct Parts {
     pub baseline: Baseline,
     /// How the receivers are doing.
     pub receivers: Statuses,
+    /// Where receivers that have to be told again find what is open.
+    pub standing: watch::Sender<Arc<Vec<Standing>>>,
     /// Shows that the pipeline is alive.
     pub heartbeat: Heartbeat,
 }
@@ -203,7 +205,10 @@ impl Pipeline {
                     self.retire();
                 }
                 () = tokio::time::sleep(due.unwrap_or_default()), if due.is_some() => self.tend(Effects::default()),
-                _ = publish.tick() => drop(overview.send_replace(self.overview())),
+                _ = publish.tick() => {
+                    overview.send_replace(self.overview());
+                    self.parts.standing.send_replace(Arc::new(self.desk.standing(&self.plan)));
+                }
             }
         }
     }

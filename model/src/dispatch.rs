@@ -23,7 +23,7 @@ use crate::{
     notification::{Acknowledgement, Companion, Notification, Resolution},
 };
 pub use group::Group;
-pub use matcher::Matcher;
+pub use matcher::{Matcher, fits};
 use outlook::Outlook;
 pub use policy::{Extent, Inhibition, Policy, Route, Silence, Window};
 pub use telling::{Held, Telling, Told};
@@ -201,6 +201,14 @@ impl Dispatcher {
     #[must_use]
     pub fn telling(&self, id: &str) -> Option<&Telling> {
         self.entries.get(id).map(|entry| &entry.telling)
+    }
+
+    /// The alerts that most likely explain others, by the id of what they explain.
+    #[must_use]
+    pub fn explanations<'a>(&'a self, policy: &'a Policy) -> BTreeMap<&'a str, &'a Alert> {
+        let outlook = self.outlook(policy);
+        let explained = |entry: &'a Entry| Some((entry.alert.id.as_str(), &outlook.root(entry)?.alert));
+        self.open_alerts().filter_map(explained).collect()
     }
 
     /// The alert that most likely explains this one.

@@ -81,13 +81,29 @@ impl Text for Token {
 text_values!(Username);
 
 impl AuthTable {
-    /// Reports the keys beside `word` where it is none of `takers`.
-    pub(super) fn check<W: Deciding>(&self, word: &At<W>, takers: &[W], reader: &mut Reader<'_>) {
-        word.takes("username", &self.username, takers, reader);
-        word.takes("password", &self.password, takers, reader);
-        word.takes("password_file", &self.password_file, takers, reader);
-        word.takes("bearer_token", &self.bearer_token, takers, reader);
-        word.takes("bearer_token_file", &self.bearer_token_file, takers, reader);
+    /// Reports the keys beside `word` where it is none of `logins`, and no token goes with it unless it is one of
+    /// `tokens`.
+    pub(super) fn check<W: Deciding>(
+        &self,
+        word: &At<W>,
+        logins: &[W],
+        tokens: &[W],
+        reader: &mut Reader<'_>,
+    ) {
+        word.takes("username", &self.username, logins, reader);
+        word.takes("password", &self.password, logins, reader);
+        word.takes("password_file", &self.password_file, logins, reader);
+        word.takes("bearer_token", &self.bearer_token, tokens, reader);
+        word.takes("bearer_token_file", &self.bearer_token_file, tokens, reader);
+    }
+
+    /// The user's name, its place, and the password, where a login takes them as they are; nothing at all after a
+    /// fault.
+    pub(super) fn login(self, reader: &mut Reader<'_>) -> Option<Option<(Span, String, Secret)>> {
+        let password = self.password(reader)?;
+        let place = self.username.written();
+        let name = self.username.optional()?.map(|Username(name)| name);
+        Some(place.zip(name).zip(password).map(|((place, name), password)| (place, name, password)))
     }
 
     /// The value of the `Authorization` header, if there is to be one; nothing at all after a fault. `own` is the

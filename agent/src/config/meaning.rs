@@ -9,6 +9,22 @@ pub(super) trait Deciding: Copy + PartialEq + 'static {
 }
 
 impl<W: Deciding> At<W> {
+    /// The value of `key`, without which the word means nothing; `example` is one, as TOML.
+    pub(super) fn needs<T>(
+        &self,
+        key: &str,
+        slot: Slot<T>,
+        example: &str,
+        reader: &mut Reader<'_>,
+    ) -> Option<T> {
+        if slot.is_absent() {
+            reader
+                .missing(self.place(), format!("{} needs the key {key}", self.value.word()))
+                .hint(format!("for example {key} = {example}"));
+        }
+        slot.required()
+    }
+
     pub(super) fn is_one_of(&self, takers: &[W]) -> bool {
         takers.contains(&self.value)
     }

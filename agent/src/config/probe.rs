@@ -15,8 +15,10 @@ use super::{
     flows::{Flows, FlowsTable, Setting},
     meaning::Deciding as _,
     name::Name,
+    occasion::Occasions,
     protocol::{HTTP, Protocol, Spoken, Takers},
     reader::{At, Reader, Slot},
+    rule::{AlertRules, ProbeRulesTable, RulesLayer},
     table::table,
     target::Target,
     timing::{Layer, Timing, TimingTable},
@@ -34,6 +36,8 @@ pub struct Probe {
     pub errand: Errand,
     /// When and how persistently it is probed.
     pub timing: Timing,
+    /// When its alerts are opened.
+    pub alerts: AlertRules,
 }
 
 /// What a probe does at its target.
@@ -101,6 +105,8 @@ table! {
         flatten flows: FlowsTable,
         /// The probe's own timing.
         flatten timing: TimingTable,
+        /// The probe's own rules for its alerts.
+        optional alerts: ProbeRulesTable,
     }
 }
 
@@ -108,6 +114,7 @@ impl ProbeTable {
     pub(super) fn resolve(
         self,
         timing: &Layer,
+        rules: &RulesLayer,
         departure: &DepartureLayer,
         reader: &mut Reader<'_>,
     ) -> Option<Probe> {
@@ -132,7 +139,13 @@ impl ProbeTable {
             let Some(Place::Port(host, port)) = place else { return None };
             Errand::Flows { host, port, flows }
         };
-        Some(Probe { name: name?.0, url: url?, errand, timing: timing? })
+        let occasions = match &errand {
+            Errand::Flows { flows, .. } => Occasions::of(flows),
+            Errand::Ping { .. } => Occasions::default(),
+        };
+        let rules = rules.with(&self.alerts, Some(&occasions), reader);
+        let timing = timing?;
+        Some(Probe { name: name?.0, url: url?, errand, alerts: rules.rules(&timing)?, timing })
     }
 
     /// What is spoken: by the kind, and for HTTP by the URL.

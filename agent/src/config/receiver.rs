@@ -1,16 +1,30 @@
 //! `[[receiver]]`: who is told about alerts. Each kind of receiver has a file of its own.
 
+mod alertmanager;
+mod email;
 mod endpoint;
+mod exec;
 mod kind;
 mod rate_limit;
 mod webhook;
 
 use std::time::Duration;
 
-pub use self::{endpoint::Endpoint, kind::Kind, rate_limit::RateLimit, webhook::Webhook};
+pub use self::{
+    alertmanager::Alertmanager,
+    email::{Email, Encryption, Login},
+    endpoint::Endpoint,
+    exec::Exec,
+    kind::Kind,
+    rate_limit::RateLimit,
+    webhook::Webhook,
+};
 use self::{
+    alertmanager::AlertmanagerTable,
+    email::EmailTable,
     endpoint::EndpointTable,
-    kind::{AUTH, HTTP},
+    exec::ExecTable,
+    kind::{ALERTMANAGER, EMAIL, EXEC, LOGIN, TOKEN},
     rate_limit::RateLimitTable,
 };
 use super::{auth::AuthTable, duration::Time, name::Name, reader::Reader, table::table};
@@ -35,6 +49,12 @@ pub struct Receiver {
 pub enum Means {
     /// By a request with the JSON document.
     Webhook(Webhook),
+    /// By alerts in the form of Alertmanager's API.
+    Alertmanager(Alertmanager),
+    /// By a mail.
+    Email(Email),
+    /// By starting a program.
+    Exec(Exec),
 }
 
 impl Means {
@@ -43,6 +63,9 @@ impl Means {
     pub fn kind(&self) -> Kind {
         match self {
             Self::Webhook(_) => Kind::Webhook,
+            Self::Alertmanager(_) => Kind::Alertmanager,
+            Self::Email(_) => Kind::Email,
+            Self::Exec(_) => Kind::Exec,
         }
     }
 
@@ -50,7 +73,9 @@ impl Means {
     #[must_use]
     pub fn takes_digests(&self) -> bool {
         match self {
-            Self::Webhook(_) => true,
+            Self::Webhook(_) | Self::Email(_) | Self::Exec(_) => true,
+            // It holds alerts, each under labels of its own.
+            Self::Alertmanager(_) => false,
         }
     }
 
@@ -58,6 +83,12 @@ impl Means {
     fn origin(&self) -> String {
         match self {
             Self::Webhook(webhook) => webhook.endpoint.origin().to_owned(),
+            Self::Alertmanager(several) => {
+                let origins = several.endpoints.iter().map(Endpoint::origin);
+                origins.collect::<Vec<_>>().join(", ")
+            }
+            Self::Email(email) => email.server.to_string(),
+            Self::Exec(exec) => exec.program.display().to_string(),
         }
     }
 }
@@ -77,6 +108,12 @@ table! {
         flatten endpoint: EndpointTable,
         /// Who tells it.
         flatten auth: AuthTable,
+        /// Alertmanagers.
+        flatten alertmanager: AlertmanagerTable,
+        /// Mailboxes.
+        flatten email: EmailTable,
+        /// A program.
+        flatten exec: ExecTable,
     }
 }
 
@@ -91,6 +128,9 @@ impl ReceiverTable {
         let (name, timeout) = (self.name.clone().required(), self.timeout.clone().required());
         let means = match kind {
             Kind::Webhook => Webhook::resolve(self, reader).map(Means::Webhook),
+            Kind::Alertmanager => Alertmanager::resolve(self, reader).map(Means::Alertmanager),
+            Kind::Email => Email::resolve(self, reader).map(Means::Email),
+            Kind::Exec => Exec::resolve(self, reader).map(Means::Exec),
         }?;
         Some(Receiver {
             name: name?.0,
@@ -104,7 +144,15 @@ impl ReceiverTable {
     /// Reports the keys that mean nothing to such a receiver.
     fn check(&self, reader: &mut Reader<'_>) {
         let Some(kind) = self.kind.given() else { return };
-        self.endpoint.check(kind, HTTP, reader);
-        self.auth.check(kind, AUTH, reader);
+        self.endpoint.check(kind, reader);
+        self.auth.check(kind, LOGIN, TOKEN, reader);
+        kind.takes("urls", &self.alertmanager.urls, ALERTMANAGER, reader);
+        kind.takes("resend_every", &self.alertmanager.resend_every, ALERTMANAGER, reader);
+        kind.takes("smtp", &self.email.smtp, EMAIL, reader);
+        kind.takes("encryption", &self.email.encryption, EMAIL, reader);
+        kind.takes("from", &self.email.from, EMAIL, reader);
+        kind.takes("to", &self.email.to, EMAIL, reader);
+        kind.takes("helo", &self.email.helo, EMAIL, reader);
+        kind.takes("command", &self.exec.command, EXEC, reader);
     }
 }

@@ -9,7 +9,7 @@ use crate::schedule::{CronSchedule, Schedule};
 
 use super::{
     duration::{DAY, HOUR, Time, show},
-    reader::{At, Reader, Slot},
+    reader::{Reader, Slot},
     table::table,
     value::{Complaint, Text, Whole, text_values},
 };
@@ -44,9 +44,9 @@ table! {
         optional timeout: Time<10, HOUR>,
         /// How many flows, each from a fresh socket, make a round. Without it: 4.
         optional flows: Whole<u8, 1, 64>,
-        /// How many bad rounds in a row open an alert. Without it: 2.
+        /// How many bad rounds in a row open an alert, of kinds without an after of their own. Without it: 2.
         optional alert_after: Whole<u32, 1, 1_000>,
-        /// How many good rounds in a row resolve it. Without it: 2.
+        /// How many good rounds in a row resolve it, of kinds without a resolve_after of their own. Without it: 2.
         optional resolve_after: Whole<u32, 1, 1_000>,
     }
 }
@@ -91,11 +91,11 @@ impl Layer {
     /// What holds where the file says nothing.
     pub(super) fn built_in() -> Self {
         Self {
-            schedule: built_in(Schedule::Every(Duration::from_secs(10))),
-            timeout: built_in(Duration::from_secs(3)),
-            flows: built_in(4),
-            alert_after: built_in(2),
-            resolve_after: built_in(2),
+            schedule: Slot::built_in(Schedule::Every(Duration::from_secs(10))),
+            timeout: Slot::built_in(Duration::from_secs(3)),
+            flows: Slot::built_in(4),
+            alert_after: Slot::built_in(2),
+            resolve_after: Slot::built_in(2),
         }
     }
 
@@ -108,10 +108,6 @@ impl Layer {
             resolve_after: self.resolve_after.required()?,
         })
     }
-}
-
-fn built_in<T>(value: T) -> Slot<T> {
-    Slot::Given(At { value, span: None })
 }
 
 impl TimingTable {

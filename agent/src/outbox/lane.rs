@@ -3,7 +3,10 @@
 use std::{collections::HashMap, sync::Arc};
 
 use chrono::{DateTime, Utc};
-use tokio::sync::{mpsc, watch};
+use tokio::{
+    sync::{mpsc, watch},
+    time::{Instant, Interval, MissedTickBehavior, interval_at},
+};
 use tokio_util::sync::CancellationToken;
 use vipwatch_model::{
     delivery::{Delivery, DeliveryState},
@@ -14,6 +17,7 @@ use vipwatch_model::{
 use super::{
     CircuitStatus, ReceiverStatus,
     receiver::{Message, Receiver, Reply},
+    standing::Standing,
 };
 use crate::{
     clock::Clock,
@@ -29,6 +33,7 @@ const ROOM: usize = 512;
 pub(super) struct Lane {
     id: LaneId,
     config: watch::Receiver<config::Receiver>,
+    standing: watch::Receiver<Arc<Vec<Standing>>>,
     store: Arc<Store>,
     clock: Clock,
     statuses: Arc<watch::Sender<HashMap<String, ReceiverStatus>>>,
@@ -39,18 +44,25 @@ impl Lane {
     pub(super) fn new(
         id: LaneId,
         config: watch::Receiver<config::Receiver>,
+        standing: watch::Receiver<Arc<Vec<Standing>>>,
         store: Arc<Store>,
         clock: Clock,
         statuses: Arc<watch::Sender<HashMap<String, ReceiverStatus>>>,
     ) -> Self {
         let lane = lane::Lane::new(manner(&config.borrow()), ROOM);
-        Self { id, config, store, clock, statuses, lane }
+        Self { id, config, standing, store, clock, statuses, lane }
     }
 
     /// Runs until `stop`. What is still to be delivered then is in the database.
     pub(super) async fn run(mut self, mut notices: mpsc::Receiver<Notice>, stop: CancellationToken) {
         let mut receiver = self.client();
+        let mut refresh = refresh_timer(&receiver);
         loop {
+            if self.config.has_changed().unwrap_or(false) {
+                receiver = self.client();
+                refresh = refresh_timer(&receiver);
+                self.lane.reconfigure(manner(&self.config.borrow()), self.clock.now());
+            }
             self.refill();
             self.publish();
             let now = self.clock.now();
@@ -60,9 +72,9 @@ impl Lane {
                     continue;
                 }
                 Step::Attempt(delivery) => {
-                    let Some(reply) = self.attempt(&receiver, &delivery, &mut notices, &stop).await else {
-                        return;
-                    };
+                    let attempt = attempt(receiver.as_ref(), &delivery, now);
+                    // An attempt that the end interrupts is made again after the next start.
+                    let Some(reply) = self.meanwhile(attempt, &mut notices, &stop).await else { return };
                     self.settle(&delivery, reply);
                     continue;
                 }
@@ -72,15 +84,39 @@ impl Lane {
             tokio::select! {
                 biased;
                 () = stop.cancelled() => return,
-                Ok(()) = self.config.changed() => {
-                    receiver = self.client();
-                    self.lane.reconfigure(manner(&self.config.borrow()), self.clock.now());
-                }
+                Ok(()) = self.config.changed() => self.config.mark_changed(),
                 heard = notices.recv() => match heard {
                     Some(notice) => self.hear(notice),
                     None => return,
                 },
+                () = tick(&mut refresh) => {
+                    let (Ok(receiver), standing) = (&receiver, Arc::clone(&self.standing.borrow())) else { continue };
+                    let refreshed = receiver.refresh(&standing, self.clock.now());
+                    let Some(()) = self.meanwhile(refreshed, &mut notices, &stop).await else { return };
+                }
                 () = tokio::time::sleep(pause.unwrap_or_default()), if pause.is_some() => {}
+            }
+        }
+    }
+
+    /// What `work` comes to, or nothing when the end interrupts it. What arrives meanwhile is taken in, so that nobody
+    /// waits for this receiver.
+    async fn meanwhile<T>(
+        &mut self,
+        work: impl Future<Output = T>,
+        notices: &mut mpsc::Receiver<Notice>,
+        stop: &CancellationToken,
+    ) -> Option<T> {
+        let mut work = std::pin::pin!(work);
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return None,
+                done = &mut work => return Some(done),
+                Some(notice) = notices.recv() => {
+                    self.hear(notice);
+                    self.refill();
+                    self.publish();
+                }
             }
         }
     }
@@ -91,29 +127,6 @@ impl Lane {
             tracing::error!(receiver = %self.id.receiver, %error, "failed to set up a receiver");
         }
         receiver
-    }
-
-    /// Makes one attempt, and takes in meanwhile what arrives. `None` when the end interrupts it: it is made again after the next
-    /// start.
-    async fn attempt(
-        &mut self,
-        receiver: &Result<Receiver, String>,
-        delivery: &Delivery,
-        notices: &mut mpsc::Receiver<Notice>,
-        stop: &CancellationToken,
-    ) -> Option<Reply> {
-        let mut attempt = std::pin::pin!(attempt(receiver.as_ref(), delivery, self.clock.now()));
-        loop {
-            tokio::select! {
-                () = stop.cancelled() => return None,
-                reply = &mut attempt => return Some(reply),
-                Some(notice) = notices.recv() => {
-                    self.hear(notice);
-                    self.refill();
-                    self.publish();
-                }
-            }
-        }
     }
 
     fn hear(&mut self, notice: Notice) {
@@ -230,6 +243,21 @@ fn manner(config: &config::Receiver) -> Manner {
     let limit =
         config.rate_limit.map(|limit| RateLimit { notifications: limit.notifications, per: limit.per });
     Manner { limit, digests: config.means.takes_digests() }
+}
+
+/// Ticks when the receiver has to be told again of what is open; for most, there is none.
+fn refresh_timer(receiver: &Result<Receiver, String>) -> Option<Interval> {
+    let every = receiver.as_ref().ok()?.refresh_every()?;
+    let mut timer = interval_at(Instant::now() + every, every);
+    timer.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    Some(timer)
+}
+
+async fn tick(timer: &mut Option<Interval>) {
+    match timer {
+        Some(timer) => drop(timer.tick().await),
+        None => std::future::pending().await,
+    }
 }
 
 async fn attempt(receiver: Result<&Receiver, &String>, delivery: &Delivery, now: DateTime<Utc>) -> Reply {

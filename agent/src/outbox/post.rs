@@ -9,6 +9,7 @@ use reqwest::{
 };
 
 use super::receiver::Reply;
+use crate::prober::Roots;
 
 /// An HTTP client for one receiver. It follows no redirect, repeats nothing by itself, and reads no body.
 #[derive(Debug, Clone)]
@@ -17,16 +18,17 @@ pub(super) struct Post {
 }
 
 impl Post {
-    /// A client whose attempts take `timeout` at most.
-    pub(super) fn new(timeout: Duration) -> Result<Self, String> {
+    /// A client whose attempts take `timeout` at most, and that trusts `roots`.
+    pub(super) fn new(roots: &Roots, timeout: Duration) -> Result<Self, String> {
+        let unusable = |error: &dyn std::fmt::Display| format!("the HTTP client cannot be set up: {error}");
         let client = Client::builder()
+            .tls_backend_preconfigured(roots.client().map_err(|error| unusable(&error))?)
             .timeout(timeout)
             .redirect(reqwest::redirect::Policy::none())
             .retry(reqwest::retry::never())
             .user_agent(concat!("vipwatch/", env!("CARGO_PKG_VERSION")))
             .build();
-        let client = client.map_err(|error| format!("the HTTP client cannot be set up: {error}"))?;
-        Ok(Self { client })
+        Ok(Self { client: client.map_err(|error| unusable(&error))? })
     }
 
     /// Makes one attempt: posts `body` to `url`.

@@ -1,11 +1,13 @@
 //! Whoever is told: one attempt at a time, by the means that are configured.
 
+use std::time::Duration;
+
 use chrono::{DateTime, Utc};
 use vipwatch_model::notification::Notification;
 
 pub use vipwatch_model::lane::Reply;
 
-use super::webhook::Webhook;
+use super::{alertmanager::Alertmanager, email::Email, exec::Exec, standing::Standing, webhook::Webhook};
 use crate::config::{self, Means};
 
 /// What is to be told.
@@ -23,6 +25,12 @@ pub struct Message<'a> {
 pub enum Receiver {
     /// A webhook.
     Webhook(Webhook),
+    /// Alertmanagers.
+    Alertmanager(Alertmanager),
+    /// Mailboxes. A client that holds the state of a TLS library is large.
+    Email(Box<Email>),
+    /// A program.
+    Exec(Exec),
 }
 
 impl Receiver {
@@ -33,6 +41,11 @@ impl Receiver {
     pub fn new(config: &config::Receiver) -> Result<Self, String> {
         match &config.means {
             Means::Webhook(webhook) => Webhook::new(webhook, config.timeout).map(Self::Webhook),
+            Means::Alertmanager(several) => {
+                Alertmanager::new(&config.name, several, config.timeout).map(Self::Alertmanager)
+            }
+            Means::Email(email) => Email::new(email, config.timeout).map(Box::new).map(Self::Email),
+            Means::Exec(exec) => Ok(Self::Exec(Exec::new(exec, config.timeout))),
         }
     }
 
@@ -40,6 +53,26 @@ impl Receiver {
     pub async fn attempt(&self, message: &Message<'_>) -> Reply {
         match self {
             Self::Webhook(webhook) => webhook.attempt(message).await,
+            Self::Alertmanager(several) => several.attempt(message).await,
+            Self::Email(email) => email.attempt(message).await,
+            Self::Exec(exec) => exec.attempt(message).await,
+        }
+    }
+
+    /// How often the receiver wants to be told again of what is open, if it does.
+    #[must_use]
+    pub fn refresh_every(&self) -> Option<Duration> {
+        match self {
+            Self::Alertmanager(several) => Some(several.refresh_every()),
+            Self::Webhook(_) | Self::Email(_) | Self::Exec(_) => None,
+        }
+    }
+
+    /// Tells such a receiver again of those `standing` alerts that it knows of.
+    pub async fn refresh(&self, standing: &[Standing], now: DateTime<Utc>) {
+        match self {
+            Self::Alertmanager(several) => several.refresh(standing, now).await,
+            Self::Webhook(_) | Self::Email(_) | Self::Exec(_) => {}
         }
     }
 }

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use chrono::{DateTime, Utc};
 use tokio::sync::watch;
 use vipwatch_model::{
+    alert::Event,
     delivery::{Delivery, DeliveryState},
     lane::Row,
 };
@@ -21,6 +22,8 @@ pub struct ReceiverStatus {
     pub delivered: u64,
     /// Deliveries that were given up since the agent started.
     pub dead: u32,
+    /// Openings that were left out since the agent started: they were over before they could be delivered.
+    pub superseded: u64,
     /// Deliveries that had been given up and wait again since the agent started.
     pub put_back: u32,
     /// Why the last attempt failed; `None` once one succeeded.
@@ -70,7 +73,8 @@ impl ReceiverStatus {
         let recent = RecentDelivery { state: *state, attempts: delivery.attempts, last_error: error.clone() };
         self.note(delivery, &recent);
         match state {
-            DeliveryState::Pending | DeliveryState::Superseded => {}
+            DeliveryState::Pending => {}
+            DeliveryState::Superseded => self.superseded += u64::from(delivery.event == Event::Opened),
             DeliveryState::Dead => self.dead += 1,
             DeliveryState::Delivered => {
                 // What a digest tells counts with it.

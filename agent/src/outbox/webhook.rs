@@ -28,7 +28,7 @@ impl Webhook {
     pub fn new(config: &config::Webhook, timeout: Duration) -> Result<Self, String> {
         let mut headers = config.endpoint.headers.clone();
         headers.entry(CONTENT_TYPE).or_insert(HeaderValue::from_static("application/json"));
-        Ok(Self { post: Post::new(timeout)?, config: config.clone(), headers })
+        Ok(Self { post: Post::new(&config.endpoint.roots, timeout)?, config: config.clone(), headers })
     }
 
     /// Makes one attempt.

@@ -14,6 +14,8 @@ use vipwatch_model::{
 
 use super::{Watched, nodes_watched};
 use crate::{
+    maintenance::Maintenance,
+    outbox::Standing,
     plan::Plan,
     store::{Effects, StoredAlert},
 };
@@ -63,6 +65,20 @@ impl Desk {
     pub(crate) fn replanned(&mut self, now: DateTime<Utc>) {
         self.windows_change = Some(now);
         self.next = Some(now);
+    }
+
+    /// The open alerts that somebody was told of.
+    pub(crate) fn standing(&self, plan: &Plan) -> Vec<Standing> {
+        let (vantage, page): (Arc<str>, Arc<str>) = (plan.vantage.as_str().into(), plan.page.as_str().into());
+        let told =
+            self.dispatcher.open_alerts().filter_map(|entry| Some((entry, entry.telling.told.as_ref()?)));
+        let standing = told.map(|(Entry { alert, .. }, told)| Standing {
+            alert: Arc::new(alert.clone()),
+            told: told.to.as_slice().into(),
+            vantage: Arc::clone(&vantage),
+            page: Arc::clone(&page),
+        });
+        standing.collect()
     }
 
     /// When [`Desk::tend`] wants to be called although nothing happens.
@@ -117,7 +133,7 @@ impl Desk {
     /// Tells what may be told now.
     pub(crate) fn tend(&mut self, plan: &Plan, effects: &mut Effects, now: DateTime<Utc>) {
         if self.windows_change.is_some_and(|change| change <= now) {
-            (self.windows, self.windows_change) = plan.windows(now);
+            (self.windows, self.windows_change) = Maintenance::windows(&plan.maintenance, now);
         }
         let dispatch = self.dispatcher.tend(&scene(plan, &self.windows, now));
         self.carry_out(dispatch, effects, now);

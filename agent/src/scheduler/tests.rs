@@ -86,7 +86,9 @@ fn plan(probes: Vec<Arc<Planned>>) -> Arc<Plan> {
         egress: crate::config::Egress::default(),
         book: AddressBook::default(),
         receivers: Vec::new(),
-        policy: Policy::to_all(Vec::new()),
+        policy: Policy::default(),
+        maintenance: Vec::new(),
+        rules: Rules::uniform(2, 2, chrono::TimeDelta::minutes(10)),
     })
 }
 

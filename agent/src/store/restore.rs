@@ -58,6 +58,8 @@ pub struct Tally {
     pub delivered: u64,
     /// Deliveries that were given up.
     pub dead: u32,
+    /// Openings that were left out, because they were over before they could be delivered.
+    pub superseded: u64,
 }
 
 /// An alert as it was.
@@ -152,13 +154,15 @@ fn read(connection: &Connection) -> rusqlite::Result<Restored> {
     };
     restored.transitions = readable(transitions.query_map([RECENT_TRANSITIONS as i64], transition)?)?;
     let mut tallies = connection.prepare(
-        "SELECT receiver, sum(state = 'delivered' AND digest IS NULL), sum(state = 'dead') FROM delivery WHERE state <> 'pending' GROUP BY receiver",
+        "SELECT receiver, sum(state = 'delivered' AND digest IS NULL), sum(state = 'dead'),
+                sum(state = 'superseded' AND event = 'opened') FROM delivery WHERE state <> 'pending' GROUP BY receiver",
     )?;
     let tally = |row: &Row<'_>| {
         Ok(Tally {
             receiver: row.get(0)?,
             delivered: row.get::<_, i64>(1)?.try_into().unwrap_or(0),
             dead: row.get::<_, i64>(2)?.try_into().unwrap_or(0),
+            superseded: row.get::<_, i64>(3)?.try_into().unwrap_or(0),
         })
     };
     restored.tallies = readable(tallies.query_map([], tally)?)?;

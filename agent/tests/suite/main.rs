@@ -3,6 +3,7 @@
 mod agent;
 mod architecture;
 mod authority;
+mod badly_behaved;
 #[cfg(feature = "namespace-tests")]
 mod behind_nat;
 #[cfg(feature = "browser-tests")]
@@ -14,6 +15,7 @@ mod crash;
 mod docs;
 mod echo;
 mod egress;
+mod exec;
 mod inspect;
 mod lifecycle;
 mod manifests;
@@ -21,6 +23,7 @@ mod manifests;
 mod matrix;
 #[cfg(feature = "namespace-tests")]
 mod namespaces;
+mod operator;
 mod outbox;
 mod outsider;
 #[cfg(feature = "namespace-tests")]
@@ -30,5 +33,6 @@ mod prober;
 mod spoken;
 mod store;
 mod tls;
+mod told;
 #[cfg(feature = "namespace-tests")]
 mod watch;

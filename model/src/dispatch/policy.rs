@@ -7,7 +7,7 @@ use super::Matcher;
 use crate::alert::{Alert, AlertKind};
 
 /// How alerts are told.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Policy {
     /// The names of all receivers.
     pub receivers: Vec<String>,

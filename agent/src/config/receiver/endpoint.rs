@@ -1,21 +1,27 @@
 //! Where a receiver listens that is told over HTTP.
 
-use std::fmt;
+use std::{fmt, path::PathBuf};
 
 use hyper::{
     HeaderMap,
     header::{AUTHORIZATION, HeaderName},
 };
 
-use super::kind::{Kind, Takers};
-use crate::config::{
-    address::WebUrl,
-    auth::{self, AuthTable},
-    header,
-    reader::{At, Reader, Slot},
-    secret::{Hidden, Secret},
-    table::table,
-    value::{Pairs, Text as _},
+use url::Url;
+
+use super::kind::{CERTIFIED, HTTP, Kind, URL};
+use crate::{
+    config::{
+        address::WebUrl,
+        auth::{self, AuthTable},
+        header,
+        reader::{At, Reader, Slot},
+        secret::{Hidden, Secret},
+        table::table,
+        tls,
+        value::Pairs,
+    },
+    prober::Roots,
 };
 
 /// Where a receiver listens, and what goes along with every request.
@@ -25,9 +31,20 @@ pub struct Endpoint {
     origin: String,
     /// Headers to send along, all of them marked as sensitive.
     pub headers: HeaderMap,
+    /// Who may vouch for the server.
+    pub roots: Roots,
 }
 
 impl Endpoint {
+    pub(super) fn new(url: Url, headers: HeaderMap, roots: Roots) -> Self {
+        Self {
+            origin: url.origin().ascii_serialization(),
+            url: Secret::from(String::from(url)),
+            headers,
+            roots,
+        }
+    }
+
     /// The URL: `http` or `https`. Secret, because many services put a token into it.
     #[must_use]
     pub fn url(&self) -> &Secret {
@@ -54,14 +71,17 @@ table! {
         optional url: Hidden<WebUrl>,
         /// Headers to send along. Their values are never shown.
         optional headers: Pairs<header::HeaderName, Hidden<header::HeaderValue>>,
+        /// A PEM file with the authorities that may vouch for the server. Left out: those of this host.
+        optional ca_file: PathBuf,
     }
 }
 
 impl EndpointTable {
-    /// Reports the keys beside a `kind` that is none of `takers`.
-    pub(super) fn check(&self, kind: &At<Kind>, takers: Takers, reader: &mut Reader<'_>) {
-        kind.takes("url", &self.url, takers, reader);
-        kind.takes("headers", &self.headers, takers, reader);
+    /// Reports the keys that mean nothing to a receiver of this `kind`.
+    pub(super) fn check(&self, kind: &At<Kind>, reader: &mut Reader<'_>) {
+        kind.takes("url", &self.url, URL, reader);
+        kind.takes("headers", &self.headers, HTTP, reader);
+        kind.takes("ca_file", &self.ca_file, CERTIFIED, reader);
     }
 
     /// The endpoint at `url`, where `auth` says who asks.
@@ -71,27 +91,20 @@ impl EndpointTable {
         auth: AuthTable,
         reader: &mut Reader<'_>,
     ) -> Option<Endpoint> {
-        let url = self.url(kind, reader);
-        let headers = headers(&self.headers, auth, reader);
-        let url = url?;
-        Some(Endpoint {
-            origin: url.origin().ascii_serialization(),
-            url: Secret::from(String::from(url)),
-            headers: headers?,
-        })
+        let url = kind.needs("url", self.url.clone(), "\"https://alerts.example.net/\"", reader);
+        let (headers, roots) = (self.headers(auth, reader), self.roots(reader));
+        let Hidden(WebUrl(url)) = url?;
+        Some(Endpoint::new(url, headers?, roots?))
     }
 
-    fn url(&self, kind: &At<Kind>, reader: &mut Reader<'_>) -> Option<url::Url> {
-        match &self.url {
-            Slot::Given(At { value: Hidden(WebUrl(url)), .. }) => Some(url.clone()),
-            Slot::Faulty => None,
-            Slot::Absent => {
-                reader
-                    .missing(kind.place(), format!("{} needs a url to send to", kind.value.word()))
-                    .hint(format!("add for example url = {:?}", WebUrl::EXAMPLE));
-                None
-            }
-        }
+    /// The headers that go along with every request: `Authorization` among them, where `auth` asks for it.
+    pub(super) fn headers(&self, auth: AuthTable, reader: &mut Reader<'_>) -> Option<HeaderMap> {
+        headers(&self.headers, auth, reader)
+    }
+
+    /// Who may vouch for the server.
+    pub(super) fn roots(&self, reader: &mut Reader<'_>) -> Option<Roots> {
+        tls::roots(&self.ca_file, reader)
     }
 }
 

@@ -133,7 +133,9 @@ fn plan(egress: config::Egress) -> Arc<Plan> {
         egress,
         book: AddressBook { nodes: vec![node], ..AddressBook::default() },
         receivers: Vec::new(),
-        policy: Policy::to_all(Vec::new()),
+        policy: Policy::default(),
+        maintenance: Vec::new(),
+        rules: Rules::uniform(2, 2, chrono::TimeDelta::minutes(10)),
     })
 }
 
