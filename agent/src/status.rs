@@ -21,6 +21,8 @@ use vipwatch_web::{
     },
 };
 
+pub(crate) use alerts::delivery_state;
+
 use crate::{
     config,
     egress::{Change, Known},
