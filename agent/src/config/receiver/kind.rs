@@ -43,7 +43,8 @@ choice! {
 pub(super) type Takers = &'static [Kind];
 
 /// Those that are told at one URL.
-pub(super) const URL: Takers = &[Kind::Webhook];
+pub(super) const URL: Takers =
+    &[Kind::Webhook, Kind::Slack, Kind::Discord, Kind::Teams, Kind::PagerDuty, Kind::Ntfy];
 /// Those that are told over HTTP.
 pub(super) const HTTP: Takers = &[
     Kind::Webhook,
