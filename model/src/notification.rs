@@ -115,13 +115,6 @@ impl Notification {
         Self::new(event, alert, scene.vantage, scene.page, None)
     }
 
-    /// The worst of what it tells.
-    #[must_use]
-    pub fn severity(&self) -> Severity {
-        let also = self.also.iter().map(|companion| companion.alert.severity);
-        also.fold(self.alert.severity, Severity::min)
-    }
-
     /// Tells nothing: somebody tries `receiver`. The alert in it is made up under `id`.
     #[must_use]
     pub fn test(id: String, receiver: &str, vantage: &str, page: &str, at: DateTime<Utc>) -> Self {
@@ -132,6 +125,13 @@ impl Notification {
             ..Alert::of_vantage(id, key, Severity::Info, at, at)
         };
         Self::new(Event::Test, alert, vantage, page, None)
+    }
+
+    /// The worst of what it tells.
+    #[must_use]
+    pub fn severity(&self) -> Severity {
+        let also = self.also.iter().map(|companion| companion.alert.severity);
+        also.fold(self.alert.severity, Severity::min)
     }
 
     /// The ids of the alerts that it tells of.

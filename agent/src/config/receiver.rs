@@ -32,7 +32,7 @@ use self::{
     email::EmailTable,
     endpoint::EndpointTable,
     exec::ExecTable,
-    kind::{ALERTMANAGER, EMAIL, EXEC, LOGIN, TOKEN, WEBHOOK},
+    kind::{LOGIN, TOKEN},
     ntfy::NtfyTable,
     pagerduty::PagerDutyTable,
     rate_limit::RateLimitTable,
@@ -73,7 +73,7 @@ pub enum Means {
     /// By alerts in the form of Alertmanager's API.
     Alertmanager(Alertmanager),
     /// By a mail.
-    Email(Email),
+    Email(Box<Email>),
     /// By starting a program.
     Exec(Exec),
 }
@@ -98,17 +98,8 @@ impl Means {
     /// Whether it can be told several alerts in one digest, each with an event of its own.
     #[must_use]
     pub fn takes_digests(&self) -> bool {
-        match self {
-            Self::Webhook(_)
-            | Self::Slack(_)
-            | Self::Discord(_)
-            | Self::Teams(_)
-            | Self::Ntfy(_)
-            | Self::Email(_)
-            | Self::Exec(_) => true,
-            // They group by themselves, and have to be told of each alert.
-            Self::PagerDuty(_) | Self::Alertmanager(_) => false,
-        }
+        // The others group by themselves, and have to be told of each alert.
+        !matches!(self, Self::PagerDuty(_) | Self::Alertmanager(_))
     }
 
     /// What may be shown of where deliveries go.
@@ -127,7 +118,6 @@ impl Means {
             Self::Email(email) => email.server.to_string(),
             Self::Exec(exec) => exec.program.display().to_string(),
         }
-        .to_owned()
     }
 }
 
@@ -178,7 +168,7 @@ impl ReceiverTable {
             Kind::PagerDuty => PagerDuty::resolve(self, reader).map(Means::PagerDuty),
             Kind::Ntfy => Ntfy::resolve(self, reader).map(Means::Ntfy),
             Kind::Alertmanager => Alertmanager::resolve(self, reader).map(Means::Alertmanager),
-            Kind::Email => Email::resolve(self, reader).map(Means::Email),
+            Kind::Email => Email::resolve(self, reader).map(Box::new).map(Means::Email),
             Kind::Exec => Exec::resolve(self, reader).map(Means::Exec),
         }?;
         Some(Receiver {
@@ -200,18 +190,13 @@ impl ReceiverTable {
         let Some(kind) = self.kind.given() else { return };
         self.endpoint.check(kind, reader);
         self.auth.check(kind, LOGIN, TOKEN, reader);
-        kind.takes("method", &self.webhook.method, WEBHOOK, reader);
-        kind.takes("secrets", &self.webhook.secrets, WEBHOOK, reader);
-        kind.takes("template", &self.webhook.template, WEBHOOK, reader);
+        kind.takes("method", &self.webhook.method, &[Kind::Webhook], reader);
+        kind.takes("secrets", &self.webhook.secrets, &[Kind::Webhook], reader);
+        kind.takes("template", &self.webhook.template, &[Kind::Webhook], reader);
         kind.takes("routing_key", &self.pagerduty.routing_key, &[Kind::PagerDuty], reader);
         kind.takes("topic", &self.ntfy.topic, &[Kind::Ntfy], reader);
-        kind.takes("urls", &self.alertmanager.urls, ALERTMANAGER, reader);
-        kind.takes("resend_every", &self.alertmanager.resend_every, ALERTMANAGER, reader);
-        kind.takes("smtp", &self.email.smtp, EMAIL, reader);
-        kind.takes("encryption", &self.email.encryption, EMAIL, reader);
-        kind.takes("from", &self.email.from, EMAIL, reader);
-        kind.takes("to", &self.email.to, EMAIL, reader);
-        kind.takes("helo", &self.email.helo, EMAIL, reader);
-        kind.takes("command", &self.exec.command, EXEC, reader);
+        self.alertmanager.check(kind, reader);
+        self.email.check(kind, reader);
+        kind.takes("command", &self.exec.command, &[Kind::Exec], reader);
     }
 }

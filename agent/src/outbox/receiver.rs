@@ -46,7 +46,7 @@ pub enum Receiver {
     Ntfy(Ntfy),
     /// Alertmanagers.
     Alertmanager(Alertmanager),
-    /// Mailboxes. A client that holds the state of a TLS library is large.
+    /// Mailboxes.
     Email(Box<Email>),
     /// A program.
     Exec(Exec),

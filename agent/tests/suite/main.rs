@@ -16,6 +16,7 @@ mod crash;
 mod docs;
 mod echo;
 mod egress;
+mod email;
 mod exec;
 mod inspect;
 mod lifecycle;

@@ -95,6 +95,18 @@ impl EndpointTable {
         Some(Endpoint::new(url?, headers?, roots?))
     }
 
+    fn url(&self, kind: &At<Kind>, reader: &mut Reader<'_>) -> Option<Url> {
+        match (&self.url, kind.value.usual_url()) {
+            (Slot::Given(At { value: Hidden(WebUrl(url)), .. }), _) => Some(url.clone()),
+            (Slot::Absent, Some(usual)) => Url::parse(usual).ok(),
+            (Slot::Absent, None) => {
+                kind.needs("url", &self.url, "${ALERT_HOOK}", reader);
+                None
+            }
+            (Slot::Faulty, _) => None,
+        }
+    }
+
     /// The headers that go along with every request: `Authorization` among them, where `auth` asks for it.
     pub(super) fn headers(&self, auth: AuthTable, reader: &mut Reader<'_>) -> Option<HeaderMap> {
         headers(&self.headers, auth, reader)
@@ -103,18 +115,6 @@ impl EndpointTable {
     /// Who may vouch for the server.
     pub(super) fn roots(&self, reader: &mut Reader<'_>) -> Option<Roots> {
         tls::roots(&self.ca_file, reader)
-    }
-
-    fn url(&self, kind: &At<Kind>, reader: &mut Reader<'_>) -> Option<Url> {
-        match (&self.url, kind.value.usual_url()) {
-            (Slot::Given(At { value: Hidden(WebUrl(url)), .. }), _) => Some(url.clone()),
-            (Slot::Absent, Some(usual)) => Url::parse(usual).ok(),
-            (Slot::Absent, None) => {
-                kind.needs("url", self.url.clone(), "\"https://alerts.example.net/\"", reader);
-                None
-            }
-            (Slot::Faulty, _) => None,
-        }
     }
 }
 

@@ -59,7 +59,7 @@ pub(super) const HTTP: Takers = &[
 pub(super) const LOGIN: Takers = &[Kind::Webhook, Kind::Ntfy, Kind::Alertmanager, Kind::Email];
 /// Those that may ask for a token.
 pub(super) const TOKEN: Takers = &[Kind::Webhook, Kind::Ntfy, Kind::Alertmanager];
-/// Those that may have a certificate of the operator's own authority.
+/// Those that have a certificate.
 pub(super) const CERTIFIED: Takers = &[
     Kind::Webhook,
     Kind::Slack,
@@ -70,14 +70,6 @@ pub(super) const CERTIFIED: Takers = &[
     Kind::Alertmanager,
     Kind::Email,
 ];
-/// Webhooks.
-pub(super) const WEBHOOK: Takers = &[Kind::Webhook];
-/// Alertmanagers.
-pub(super) const ALERTMANAGER: Takers = &[Kind::Alertmanager];
-/// Mailboxes.
-pub(super) const EMAIL: Takers = &[Kind::Email];
-/// Programs.
-pub(super) const EXEC: Takers = &[Kind::Exec];
 
 impl Kind {
     /// The word that stands for it in the configuration and on the page.

@@ -45,6 +45,7 @@ impl Text for Topic {
 
 impl Ntfy {
     pub(super) fn resolve(table: ReceiverTable, reader: &mut Reader<'_>) -> Option<Self> {
+        table.kind.given()?.needs("topic", &table.ntfy.topic, Topic::EXAMPLE, reader);
         if let Some(url) = table.endpoint.url.given() {
             let Hidden(WebUrl(server)) = &url.value;
             if server.path() != "/" || server.query().is_some() {
@@ -53,8 +54,7 @@ impl Ntfy {
                     .hint("the topic has a key of its own");
             }
         }
-        let example = format!("{:?}", Topic::EXAMPLE);
-        let topic = table.kind.given()?.needs("topic", table.ntfy.topic.clone(), &example, reader);
+        let topic = table.ntfy.topic.clone().required();
         let endpoint = table.endpoint(reader)?;
         let Hidden(Topic(topic)) = topic?;
         Some(Self { endpoint, topic })

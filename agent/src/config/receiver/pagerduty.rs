@@ -43,9 +43,8 @@ impl Text for RoutingKey {
 
 impl PagerDuty {
     pub(super) fn resolve(table: ReceiverTable, reader: &mut Reader<'_>) -> Option<Self> {
-        let example = format!("{:?}", RoutingKey::EXAMPLE);
-        let key = table.pagerduty.routing_key.clone();
-        let routing_key = table.kind.given()?.needs("routing_key", key, &example, reader);
+        table.kind.given()?.needs("routing_key", &table.pagerduty.routing_key, RoutingKey::EXAMPLE, reader);
+        let routing_key = table.pagerduty.routing_key.clone().required();
         let endpoint = table.endpoint(reader)?;
         let Hidden(RoutingKey(routing_key)) = routing_key?;
         Some(Self { endpoint, routing_key })
