@@ -20,7 +20,7 @@ use vipwatch_model::{
     egress::Egress,
     judge::{self, NodeSight, Scene},
     observation::Observation,
-    probe::{Expectation, Limits, Probe, ProbeName, Subject, TrafficPolicy},
+    probe::{Expectation, Probe, ProbeName, Subject, TrafficPolicy},
     rule::Rules,
     verdict::Verdict,
 };
@@ -184,7 +184,7 @@ impl Plan {
                 transport,
                 expectation,
                 vips,
-                limits: Limits::default(),
+                limits: timing.limits,
                 rules,
                 labels,
             },

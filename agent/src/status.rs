@@ -21,6 +21,8 @@ use vipwatch_web::{
     },
 };
 
+pub(crate) use alerts::delivery_state;
+
 use crate::{
     config,
     egress::{Change, Known},
@@ -113,7 +115,7 @@ pub(crate) fn overview(pipeline: &Pipeline) -> Overview {
             .map(|receiver| receiver_view(pipeline, receiver, receivers.get(&receiver.name)))
             .collect(),
         silences: alerts::silences(pipeline),
-        maintenance: alerts::maintenance(pipeline),
+        maintenance: alerts::maintenance(pipeline, at),
     }
 }
 
@@ -358,11 +360,15 @@ fn receiver_view(
         kind: receiver.means.kind().word().to_owned(),
         pending: status.map_or(0, |status| status.pending),
         delivered: before.map_or(0, |tally| tally.delivered) + status.map_or(0, |status| status.delivered),
-        dead: before.map_or(0, |tally| tally.dead) + status.map_or(0, |status| status.dead),
-        superseded: 0,
+        dead: (before.map_or(0, |tally| tally.dead) + status.map_or(0, |status| status.dead))
+            .saturating_sub(status.map_or(0, |status| status.put_back)),
+        superseded: before.map_or(0, |tally| tally.superseded) + status.map_or(0, |status| status.superseded),
         last_error: status.and_then(|status| status.last_error.clone()),
         last_delivered_at: status.and_then(|status| status.last_delivered_at),
-        circuit: None,
+        circuit: status.and_then(|status| status.circuit.as_ref()).map(|circuit| api::CircuitView {
+            open_since: circuit.open_since,
+            next_attempt_at: circuit.next_at,
+        }),
     }
 }
 

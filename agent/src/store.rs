@@ -10,6 +10,8 @@
 //! and are counted as lost. Alerts are told even then: their deliveries are handed to the outbox
 //! without waiting for a disk that may stay full.
 
+mod deliveries;
+mod notice;
 mod open;
 mod queue;
 mod restore;
@@ -41,6 +43,8 @@ use vipwatch_model::{
 
 pub use vipwatch_model::delivery::{Delivery, DeliveryKey, DeliveryState};
 
+pub use deliveries::{Filter, Listed};
+pub use notice::{Decided, LaneId, Notice, Refill, Retry};
 pub use open::SCHEMA_VERSION;
 use queue::Queue;
 pub use restore::{PastTransition, Remembered, Restored, StoredAlert, Tally};
@@ -118,28 +122,26 @@ impl Effects {
     }
 }
 
-/// The outcome of one attempt at a delivery.
-#[derive(Debug, Clone)]
-pub struct Attempted {
-    /// Which delivery.
-    pub delivery: Delivery,
-    /// How far it has come; `delivery.attempts` and `next_at` are up to date.
-    pub state: DeliveryState,
-    /// Why it failed.
-    pub error: Option<String>,
-    /// When.
-    pub at: DateTime<Utc>,
-}
-
-/// Anything that is written.
-#[derive(Debug, Clone)]
+/// Anything that the writer is given, in order.
+#[derive(Debug)]
 pub enum Record {
     /// A round.
     Round(Box<RoundRecord>),
     /// What follows from anything else: a command, a change of configuration, the time.
     Effects(Box<Effects>),
-    /// An attempt at a delivery.
-    Attempted(Attempted),
+    /// What a lane of the outbox has decided.
+    Decided(Decided),
+    /// From now on there are only these receivers: what waits for others is given up.
+    Stranded {
+        /// Their names.
+        configured: Vec<String>,
+        /// Since when.
+        at: DateTime<Utc>,
+    },
+    /// A question, which is answered once everything before it is written.
+    Refill(Refill),
+    /// A request to deliver dead letters after all.
+    Retry(Retry),
 }
 
 impl Record {
@@ -148,7 +150,7 @@ impl Record {
         match self {
             Self::Round(round) => Some(&round.effects),
             Self::Effects(effects) => Some(effects),
-            Self::Attempted(_) => None,
+            _ => None,
         }
     }
 
@@ -172,7 +174,7 @@ impl Record {
     fn is_precious(&self) -> bool {
         match self {
             Self::Round(round) => round.transition.is_some() || !round.effects.is_empty(),
-            Self::Effects(_) | Self::Attempted(_) => true,
+            _ => true,
         }
     }
 }
@@ -248,8 +250,8 @@ pub struct Options {
 
 /// What the writer tells the rest of the agent.
 pub struct Outlets {
-    /// Deliveries, once they are safe.
-    pub deliveries: mpsc::Sender<Delivery>,
+    /// What the outbox hears of: deliveries, once they are safe.
+    pub outbox: mpsc::Sender<Notice>,
     /// What the database remembered, when it could be opened; sent once.
     pub restored: mpsc::Sender<Box<Restored>>,
     /// Shows that the thread is alive: a disk that hangs shows as silence.
@@ -258,6 +260,7 @@ pub struct Outlets {
 
 /// The handle of the writer thread.
 pub struct Store {
+    path: PathBuf,
     queue: Arc<Queue>,
     health: watch::Receiver<Health>,
     thread: Mutex<Option<thread::JoinHandle<()>>>,
@@ -270,15 +273,27 @@ impl Store {
     /// When no thread can be started.
     pub fn start(options: Options, clock: Clock, outlets: Outlets) -> std::io::Result<Self> {
         let queue = Arc::new(Queue::new(options.buffer));
+        let path = options.path.clone();
         let (tell_health, health) = watch::channel(Health::default());
         let writer = writer::Writer::new(options, clock, outlets, Arc::clone(&queue), tell_health);
         let thread = thread::Builder::new().name("store".into()).spawn(move || writer.run())?;
-        Ok(Self { queue, health, thread: Mutex::new(Some(thread)) })
+        Ok(Self { path, queue, health, thread: Mutex::new(Some(thread)) })
     }
 
     /// Hands a record to the writer. Never waits.
     pub fn push(&self, record: Record) {
         self.queue.push(record);
+    }
+
+    /// Deliveries that were made or are to be made, newest first.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn deliveries(&self, filter: Filter) -> Result<Vec<Listed>, StoreError> {
+        let path = self.path.clone();
+        let listed = tokio::task::spawn_blocking(move || deliveries::list(&path, &filter)).await;
+        // A panic of the reader has been reported by the panic hook already.
+        listed.unwrap_or_else(|_| Ok(Vec::new()))
     }
 
     /// How the database is doing.

@@ -38,26 +38,27 @@ pub struct Delivery {
     pub attempts: u32,
     /// Not before this time.
     pub next_at: DateTime<Utc>,
+    /// The digest that tells it together with others: the key of another delivery to the same receiver.
+    pub digest: Option<String>,
 }
 
 impl Delivery {
     /// A new delivery of `notification`, which `document` is as JSON, to `receiver`: due at once.
     #[must_use]
     pub fn new(notification: &Notification, document: Arc<str>, receiver: &str, now: DateTime<Utc>) -> Self {
-        let also = notification.also.iter().map(|companion| companion.alert.severity);
         Self {
             key: DeliveryKey {
                 notification: notification.idempotency_key.clone(),
                 receiver: receiver.to_owned(),
             },
             event: notification.event,
-            // The worst severity comes first.
-            severity: also.fold(notification.alert.severity, Ord::min),
+            severity: notification.severity(),
             alerts: notification.alerts().map(str::to_owned).collect(),
             document,
             created_at: now,
             attempts: 0,
             next_at: now,
+            digest: None,
         }
     }
 }

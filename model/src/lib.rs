@@ -20,6 +20,7 @@ pub mod echo;
 pub mod egress;
 pub mod flow;
 pub mod judge;
+pub mod lane;
 pub mod node_health;
 pub mod notification;
 pub mod observation;

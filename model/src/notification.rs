@@ -91,7 +91,8 @@ pub struct Resolution {
     pub open_seconds: i64,
     /// Why it is over, in one or two sentences.
     pub reason: String,
-    /// Whether the receiver was never told that it was opened: it was over before that could be delivered.
+    /// Whether its opening was left out, because it was over before that could be delivered. The receiver may know of it all the
+    /// same, if it took an attempt whose answer was lost.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub superseded: bool,
 }
@@ -183,6 +184,17 @@ impl Resolution {
         if !self.superseded {
             self.superseded = true;
             self.reason = format!("It was over before it could be told. {}", self.reason);
+        }
+    }
+
+    /// Says that the opening was left out. Whether the receiver never knew of it is not for sure: its answer may have been
+    /// lost.
+    pub(crate) fn supersede_undelivered(&mut self) {
+        if !self.superseded {
+            self.superseded = true;
+            let untold =
+                "It was over before its opening could be delivered: you may not have been told of it.";
+            self.reason = format!("{untold} {}", self.reason);
         }
     }
 

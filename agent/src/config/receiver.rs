@@ -95,6 +95,13 @@ impl Means {
         }
     }
 
+    /// Whether it can be told several alerts in one digest, each with an event of its own.
+    #[must_use]
+    pub fn takes_digests(&self) -> bool {
+        // The others group by themselves, and have to be told of each alert.
+        !matches!(self, Self::PagerDuty(_) | Self::Alertmanager(_))
+    }
+
     /// What may be shown of where deliveries go.
     fn origin(&self) -> String {
         match self {

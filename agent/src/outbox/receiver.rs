@@ -5,6 +5,8 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use vipwatch_model::notification::Notification;
 
+pub use vipwatch_model::lane::Reply;
+
 use super::{
     alertmanager::Alertmanager,
     chat::Chat,
@@ -20,25 +22,6 @@ use super::{
     webhook::Webhook,
 };
 use crate::config::{self, Means};
-
-/// What an attempt came to.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Reply {
-    /// The receiver has it.
-    Taken,
-    /// Not now: try again, not sooner than after the given time if there is one.
-    Later {
-        /// Why.
-        error: String,
-        /// What the receiver asked for.
-        retry_after: Option<Duration>,
-    },
-    /// Never: the receiver says that the request itself is wrong.
-    Refused {
-        /// Why.
-        error: String,
-    },
-}
 
 /// What is to be told.
 #[derive(Debug, Clone, Copy)]

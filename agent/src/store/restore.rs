@@ -1,6 +1,6 @@
 //! What a database remembers: what a restarted agent goes on from.
 
-use std::{path::Path, sync::Arc};
+use std::path::Path;
 
 use chrono::{DateTime, Utc};
 use rusqlite::{Connection, Row};
@@ -13,7 +13,7 @@ use vipwatch_model::{
 
 use vipwatch_web::api::{HISTORY_TICKS, RECENT_TRANSITIONS};
 
-use super::{Delivery, DeliveryKey, StoreError, open};
+use super::{StoreError, open};
 
 /// One probe as it was.
 #[derive(Debug, Clone)]
@@ -58,6 +58,8 @@ pub struct Tally {
     pub delivered: u64,
     /// Deliveries that were given up.
     pub dead: u32,
+    /// Openings that were left out, because they were over before they could be delivered.
+    pub superseded: u64,
 }
 
 /// An alert as it was.
@@ -84,9 +86,7 @@ pub struct Restored {
     pub silences: Vec<Silence>,
     /// The newest changes of state, newest first.
     pub transitions: Vec<PastTransition>,
-    /// Deliveries that were not done, in the order in which they were written.
-    pub deliveries: Vec<Delivery>,
-    /// The count of deliveries that were.
+    /// The count of deliveries that are over.
     pub tallies: Vec<Tally>,
 }
 
@@ -153,31 +153,16 @@ fn read(connection: &Connection) -> rusqlite::Result<Restored> {
         })
     };
     restored.transitions = readable(transitions.query_map([RECENT_TRANSITIONS as i64], transition)?)?;
-    let mut deliveries = connection.prepare(
-        "SELECT notification, receiver, event, severity, alerts, document, created_at, attempts, next_at
-         FROM delivery WHERE state = 'pending' ORDER BY id",
-    )?;
-    let delivery = |row: &Row<'_>| {
-        Ok(Delivery {
-            key: DeliveryKey { notification: row.get(0)?, receiver: row.get(1)? },
-            event: word(row, 2)?,
-            severity: word(row, 3)?,
-            alerts: from_json(row, 4)?,
-            document: Arc::from(row.get::<_, String>(5)?),
-            created_at: time(row, 6)?,
-            attempts: row.get(7)?,
-            next_at: time(row, 8)?,
-        })
-    };
-    restored.deliveries = readable(deliveries.query_map([], delivery)?)?;
     let mut tallies = connection.prepare(
-        "SELECT receiver, sum(state = 'delivered'), sum(state = 'dead') FROM delivery WHERE state <> 'pending' GROUP BY receiver",
+        "SELECT receiver, sum(state = 'delivered' AND digest IS NULL), sum(state = 'dead'),
+                sum(state = 'superseded' AND event = 'opened') FROM delivery WHERE state <> 'pending' GROUP BY receiver",
     )?;
     let tally = |row: &Row<'_>| {
         Ok(Tally {
             receiver: row.get(0)?,
             delivered: row.get::<_, i64>(1)?.try_into().unwrap_or(0),
             dead: row.get::<_, i64>(2)?.try_into().unwrap_or(0),
+            superseded: row.get::<_, i64>(3)?.try_into().unwrap_or(0),
         })
     };
     restored.tallies = readable(tallies.query_map([], tally)?)?;
@@ -186,7 +171,7 @@ fn read(connection: &Connection) -> rusqlite::Result<Restored> {
 
 /// Leaves out what another version has written in a way that this one does not understand: one row must
 /// not make the rest unusable. Faults of the database itself stay faults.
-fn readable<T>(rows: impl IntoIterator<Item = rusqlite::Result<T>>) -> rusqlite::Result<Vec<T>> {
+pub(super) fn readable<T>(rows: impl IntoIterator<Item = rusqlite::Result<T>>) -> rusqlite::Result<Vec<T>> {
     let mut kept = Vec::new();
     for row in rows {
         match row {
@@ -202,12 +187,12 @@ fn readable<T>(rows: impl IntoIterator<Item = rusqlite::Result<T>>) -> rusqlite:
     Ok(kept)
 }
 
-fn time(row: &Row<'_>, index: usize) -> rusqlite::Result<DateTime<Utc>> {
+pub(super) fn time(row: &Row<'_>, index: usize) -> rusqlite::Result<DateTime<Utc>> {
     let millis: i64 = row.get(index)?;
     DateTime::from_timestamp_millis(millis).ok_or(rusqlite::Error::IntegralValueOutOfRange(index, millis))
 }
 
-fn word<T>(row: &Row<'_>, index: usize) -> rusqlite::Result<T>
+pub(super) fn word<T>(row: &Row<'_>, index: usize) -> rusqlite::Result<T>
 where
     T: std::str::FromStr,
     T::Err: std::error::Error + Send + Sync + 'static,
@@ -218,7 +203,7 @@ where
     })
 }
 
-fn from_json<T: serde::de::DeserializeOwned>(row: &Row<'_>, index: usize) -> rusqlite::Result<T> {
+pub(super) fn from_json<T: serde::de::DeserializeOwned>(row: &Row<'_>, index: usize) -> rusqlite::Result<T> {
     let text: String = row.get(index)?;
     serde_json::from_str(&text).map_err(|error| {
         rusqlite::Error::FromSqlConversionFailure(index, rusqlite::types::Type::Text, error.into())

@@ -17,7 +17,9 @@ use vipwatch_model::{
 };
 
 use super::{
-    DeliveryKey, Effects, Health, Options, Outlets, Record, StoreError, open,
+    Decided, DeliveryKey, Effects, Health, Notice, Options, Outlets, Record, StoreError,
+    deliveries::Answer,
+    open,
     queue::Queue,
     restore::{self, Restored},
     rows::{self, ProbeIds},
@@ -84,16 +86,18 @@ impl Writer {
         // Opened at once, so that what is remembered is there before the first round.
         let opened = self.database().map(drop);
         self.report(opened);
-        while let Some(batch) =
+        while let Some(mut batch) =
             self.queue.take(BATCH, if self.database.is_some() { MAINTAIN_EVERY } else { RETRY })
         {
             self.outlets.heartbeat.beat();
             self.notice_other_file();
             let written = self.write(&batch);
             let failed = written.is_err();
-            self.report(written);
-            self.hand_over(&batch, failed);
+            let answers = self.report(written);
+            self.hand_over(&batch, answers);
             if failed {
+                // Whoever asks for that gets to know, and may ask again.
+                batch.retain(|record| !matches!(record, Record::Retry(_)));
                 self.queue.put_back(batch);
                 if self.queue.pause(RETRY) {
                     break;
@@ -132,29 +136,26 @@ impl Writer {
     fn restore(&mut self) -> Result<(), StoreError> {
         let restored = restore::restore(&self.options.path)?;
         self.restored = true;
-        for delivery in &restored.deliveries {
-            let _ = self.outlets.deliveries.blocking_send(delivery.clone());
-        }
         self.standing = Standing::restored(&restored);
         // Nobody listens only when the agent is ending.
         let _ = self.outlets.restored.blocking_send(Box::new(restored));
         Ok(())
     }
 
-    fn write(&mut self, batch: &[Record]) -> Result<(), StoreError> {
+    fn write(&mut self, batch: &[Record]) -> Result<Vec<Answer>, StoreError> {
         let path = self.options.path.clone();
         let database = self.database()?;
         if batch.is_empty() {
-            return Ok(());
+            return Ok(Vec::new());
         }
         let written = rows::write(&mut database.connection, &mut database.ids, batch);
-        written.map_err(|source| {
+        let answers = written.map_err(|source| {
             // The file may be another one next time: moved away, replaced, remounted.
             self.database = None;
             open::explain(&path, source)
         })?;
         batch.iter().filter_map(Record::effects).for_each(|effects| self.standing.note(effects));
-        Ok(())
+        Ok(answers)
     }
 
     /// SQLite goes on writing to a file that was deleted or moved away, and all of it would be gone after a restart.
@@ -167,23 +168,61 @@ impl Writer {
         }
     }
 
-    /// Gives the outbox what it has to deliver: after the commit, or at once when there is none.
-    fn hand_over(&mut self, batch: &[Record], failed: bool) {
-        for delivery in batch.iter().filter_map(Record::effects).flat_map(|effects| &effects.deliveries) {
-            let first = if failed {
-                self.handed.insert(delivery.key.clone())
-            } else {
-                !self.handed.remove(&delivery.key)
-            };
-            if first {
-                let _ = self.outlets.deliveries.blocking_send(delivery.clone());
+    /// Tells the outbox what it has to deliver and what it has asked: after the commit, or at once when there is none.
+    fn hand_over(&mut self, batch: &[Record], answers: Option<Vec<Answer>>) {
+        let failed = answers.is_none();
+        let mut answers = answers.unwrap_or_default().into_iter();
+        for record in batch {
+            for delivery in record.effects().into_iter().flat_map(|effects| &effects.deliveries) {
+                let first = if failed {
+                    self.handed.insert(delivery.key.clone())
+                } else {
+                    !self.handed.remove(&delivery.key)
+                };
+                if first {
+                    self.tell(Notice::New(delivery.clone()));
+                }
+            }
+            match record {
+                Record::Round(_) | Record::Effects(_) | Record::Stranded { .. } => {}
+                Record::Decided(Decided { lane, decision }) => {
+                    self.tell(Notice::Written { lane: lane.clone(), ticket: decision.ticket });
+                }
+                Record::Refill(_) | Record::Retry(_) => self.answer(record, answers.next()),
             }
         }
     }
 
+    /// Answers a record that asks something; without an answer when nothing could be written or read.
+    fn answer(&self, record: &Record, answer: Option<Answer>) {
+        match (record, answer) {
+            (Record::Refill(refill), Some(Answer::Waiting { oldest, left })) => {
+                self.tell(Notice::Waiting { lane: refill.lane.clone(), oldest, left });
+            }
+            (Record::Refill(refill), _) => self.tell(Notice::Unreadable(refill.lane.clone())),
+            (Record::Retry(retry), Some(Answer::PutBack(by))) => {
+                // Whoever asked may be gone; it is done all the same.
+                let _ = retry.reply.try_send(Ok(by.values().sum()));
+                for (receiver, deliveries) in by {
+                    self.tell(Notice::PutBack { receiver, deliveries });
+                }
+            }
+            (Record::Retry(retry), _) => {
+                let why = self.health.borrow().error.clone();
+                let _ = retry.reply.try_send(Err(why.unwrap_or_default()));
+            }
+            _ => {}
+        }
+    }
+
+    fn tell(&self, notice: Notice) {
+        // Nobody listens only when the agent is ending.
+        let _ = self.outlets.outbox.blocking_send(notice);
+    }
+
     /// Says a failure once when it begins, and once when it is over.
-    fn report(&self, result: Result<(), StoreError>) {
-        let error = result.err().map(|error| error.to_string());
+    fn report<T>(&self, result: Result<T, StoreError>) -> Option<T> {
+        let error = result.as_ref().err().map(ToString::to_string);
         self.health.send_if_modified(|health| {
             if health.error == error {
                 return false;
@@ -197,6 +236,7 @@ impl Writer {
             health.error = error;
             true
         });
+        result.ok()
     }
 
     fn prune(&mut self) {

@@ -18,6 +18,7 @@ use vipwatch::{
     config::{self, Config, Faults, LoadError},
     schedule::Schedule,
 };
+use vipwatch_model::probe::Limits;
 
 /// The smallest configuration there is.
 const MINIMAL: &str = "[agent]\nvantage = \"test\"\n";
@@ -173,6 +174,8 @@ fn timing_comes_from_the_nearest_level() {
         [defaults]
         timeout = "2s"
         flows = 8
+        max_latency = "500ms"
+        max_loss = "25%"
         [[probe]]
         name = "plain"
         kind = "http"
@@ -185,6 +188,7 @@ fn timing_comes_from_the_nearest_level() {
         time_zone = "Europe/Berlin"
         flows = 1
         alert_after = 5
+        max_loss = "0%"
         "#,
     )
     .unwrap();
@@ -195,6 +199,8 @@ fn timing_comes_from_the_nearest_level() {
     assert_eq!(own.timing.schedule.to_string(), "cron 0 9 * * MON-FRI (Europe/Berlin)");
     assert_eq!((own.timing.timeout, own.timing.flows), (Duration::from_secs(2), 1));
     assert_eq!((own.timing.alert_after, own.timing.resolve_after), (5, 2));
+    let limits = |loss_percent| Limits { latency_us: Some(500_000), loss_percent };
+    assert_eq!((plain.timing.limits, own.timing.limits), (limits(25), limits(0)));
 }
 
 #[test]

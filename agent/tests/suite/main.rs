@@ -31,6 +31,7 @@ mod outsider;
 #[cfg(feature = "namespace-tests")]
 mod paths;
 mod plan;
+mod policy;
 mod prober;
 mod receivers;
 mod spoken;

@@ -5,6 +5,7 @@ mod docs;
 mod echo;
 mod echo_page;
 mod echo_properties;
+mod lane;
 mod scenarios;
 mod telling;
 mod telling_properties;

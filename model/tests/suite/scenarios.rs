@@ -3,7 +3,7 @@
 //! A scenario has a `story`, the service as configured, and `[[round]]`s. A round is one of the VIP (`flows`),
 //! of nodes (`nodes`, by number), or of their kube-proxies (`proxies`: `healthy`, `ineligible`, `unhealthy`, or a failure). A flow is written as the source address (with or without a port) that the far side reports, or as the
 //! word of a failure (`connected` after it: once the connection stood); after the address may come `for=ADDR` (what a forwarding header holds), `trusting` (the format takes its
-//! address from such headers), `pod=NAME`, `on=NODE`; an answer of a health check node port as `ready`, `no endpoints`, `proxy unhealthy`, `other service`, `garbage`,
+//! address from such headers), `pod=NAME`, `on=NODE`; after any flow `took=800ms`; an answer of a health check node port as `ready`, `no endpoints`, `proxy unhealthy`, `other service`, `garbage`,
 //! or the word of a failure. What a round leaves out is not checked; alerts are always checked. Alerts of nodes are
 //! written as `kind node-N`, others as `kind`.
 
@@ -55,6 +55,11 @@ struct Scenario {
     alert_after: u32,
     #[serde(default = "two")]
     resolve_after: u32,
+    /// In milliseconds.
+    max_latency: Option<u32>,
+    /// In percent.
+    #[serde(default)]
+    max_loss: u32,
     round: Vec<Round>,
 }
 
@@ -113,7 +118,10 @@ fn book() -> AddressBook {
 }
 
 fn flow(text: &str) -> Flow {
-    let mut words = text.split_whitespace();
+    let took = text.split_whitespace().find_map(|word| word.strip_prefix("took=")?.strip_suffix("ms"));
+    let first_byte_us = took.map(|ms| ms.parse::<u32>().unwrap() * 1_000);
+    let phases = Phases { first_byte_us, ..Phases::default() };
+    let mut words = text.split_whitespace().filter(|word| !word.starts_with("took="));
     let first = words.next().unwrap_or_default();
     let outcome = match first {
         "answered" => Outcome::Answered,
@@ -131,7 +139,7 @@ fn flow(text: &str) -> Flow {
     Flow {
         local: Some("192.0.2.9:40000".parse().unwrap()),
         remote: Some("192.0.2.201:80".parse().unwrap()),
-        phases: Phases::default(),
+        phases,
         retransmits: 0,
         outcome,
     }
@@ -238,6 +246,8 @@ impl Stage {
             ["any"] => Expectation::Any,
             ref networks => Expectation::Within(networks.iter().map(|net| net.parse().unwrap()).collect()),
         };
+        let latency_us = scenario.max_latency.map(|ms| ms * 1_000);
+        let limits = Limits { latency_us, loss_percent: scenario.max_loss };
         let rules = Rules::uniform(scenario.alert_after, scenario.resolve_after, TimeDelta::minutes(10));
         let watched = |name, subject| Watched {
             probe: Probe {
@@ -247,7 +257,7 @@ impl Stage {
                 vips: Vec::new(),
                 expectation: expectation.clone(),
                 rules: rules.clone(),
-                limits: Limits::default(),
+                limits,
                 labels: BTreeMap::new(),
             },
             machine: Machine::default(),
