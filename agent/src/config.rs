@@ -14,6 +14,7 @@ mod auth;
 mod choice;
 mod cluster;
 mod conflict;
+mod connectivity;
 mod departure;
 mod dns;
 mod duration;
@@ -57,6 +58,7 @@ use toml::de::DeTable;
 pub use self::{
     agent::Agent,
     cluster::Cluster,
+    connectivity::{Connectivity, ConnectivityTarget},
     departure::Departure,
     echo::Echo,
     egress::{Asked, DnsRecord, Egress, EgressSource},
@@ -74,6 +76,7 @@ pub use self::{
 use self::{
     agent::AgentTable,
     cluster::ClusterTable,
+    connectivity::ConnectivityTable,
     departure::{DepartureLayer, DepartureTable},
     egress::EgressTable,
     probe::ProbeTable,
@@ -95,6 +98,8 @@ pub struct Config {
     pub agent: Agent,
     /// The agent's own source address as the far side ought to see it.
     pub egress: Egress,
+    /// Who is asked whether the agent sees anything at all, if anybody is.
+    pub connectivity: Option<Connectivity>,
     /// What is known of the cluster.
     pub cluster: Cluster,
     /// The Kubernetes Services to watch.
@@ -129,6 +134,8 @@ table! {
         required agent: AgentTable,
         /// The source address that the far side ought to see when nothing on the way translates it.
         default egress: EgressTable = {},
+        /// Who is asked whether this agent sees anything at all. Left out: its own links and routes tell.
+        optional connectivity: ConnectivityTable,
         /// What is known of the cluster: to tell to whom an address was translated, and which nodes to ask.
         default cluster: ClusterTable = {},
         /// Settings for every service and probe that does not set its own.
@@ -213,6 +220,10 @@ impl Root {
             }
             None => (timing, departure),
         };
+        let connectivity = match self.connectivity.optional() {
+            Some(Some(connectivity)) => connectivity.resolve(&departure, reader).map(Some),
+            absent_or_faulty => absent_or_faulty.map(|_| None),
+        };
         let cluster =
             self.cluster.required().and_then(|cluster| cluster.resolve(&timing, &departure, reader));
         let services = self
@@ -227,6 +238,7 @@ impl Root {
         Some(Config {
             agent: agent?,
             egress: egress?,
+            connectivity: connectivity?,
             cluster: cluster?,
             services: services?,
             probes: probes?,

@@ -4,6 +4,7 @@
 //! One task owns all of this state, so there is no lock around it. The rules are in `vipwatch-model`: this
 //! feeds them and carries out what they say.
 
+mod vantage;
 mod watched;
 
 use std::{
@@ -26,17 +27,19 @@ use vipwatch_model::{
 };
 use vipwatch_web::api::Overview;
 
+use vantage::Vantage;
 pub use watched::{Last, Tick, Watched};
 
 use crate::{
     clock::Clock,
+    connectivity::Gate,
     egress::Baseline,
     heartbeat::Heartbeat,
     outbox::Statuses,
     plan::Plan,
     scheduler::Round,
     status,
-    store::{Delivery, DeliveryKey, PastTransition, Record, Restored, Retired, RoundRecord, Store},
+    store::{Delivery, DeliveryKey, PastTransition, Record, Restored, RoundRecord, Store},
 };
 
 /// How often the page's picture is renewed, at most.
@@ -76,6 +79,8 @@ pub struct Parts {
     pub notices: Vec<String>,
     /// What is known of the agent's own source address, for the page; each round brings its own baseline.
     pub baseline: Baseline,
+    /// What is known of the connectivity; each round has passed it already.
+    pub gate: Gate,
     /// How the receivers are doing.
     pub receivers: Statuses,
     /// Shows that the pipeline is alive.
@@ -92,6 +97,7 @@ pub struct Pipeline {
     pub(crate) started_at: DateTime<Utc>,
     pub(crate) watched: HashMap<ProbeName, Watched>,
     pub(crate) alerts: Board,
+    pub(crate) vantage: Vantage,
     pub(crate) transitions: VecDeque<PastTransition>,
     pub(crate) tallies: HashMap<String, crate::store::Tally>,
     pub(crate) counters: Counters,
@@ -127,6 +133,7 @@ impl Pipeline {
             started_at: now,
             watched: HashMap::new(),
             alerts: Board::default(),
+            vantage: Vantage::new(now),
             transitions: VecDeque::new(),
             tallies: HashMap::new(),
             counters: Counters::default(),
@@ -172,7 +179,10 @@ impl Pipeline {
                     self.remember(*late);
                     self.retire();
                 }
-                _ = publish.tick() => drop(overview.send_replace(self.overview())),
+                _ = publish.tick() => {
+                    self.look_after_vantage();
+                    overview.send_replace(self.overview());
+                }
             }
         }
     }
@@ -218,6 +228,7 @@ impl Pipeline {
         let told_anew = restored.alerts.into_iter().filter_map(|alert| self.alerts.remember(alert));
         let told_anew: Vec<_> = told_anew.collect();
         self.end(told_anew, |alert| Resolution::by_successor(alert, now));
+        self.resume_vantage();
         for transition in restored.transitions {
             if self.transitions.len() < TRANSITIONS {
                 self.transitions.push_back(transition);
@@ -236,10 +247,12 @@ impl Pipeline {
         let known = |alert: &Alert| {
             plan.probes.iter().any(|planned| {
                 let probe = &planned.probe;
-                if alert.key.kind.scope() == Scope::Service {
-                    probe.subject.node().is_some() && probe.subject.service() == Some(&alert.key.subject)
-                } else {
-                    probe.name.as_str() == alert.key.subject
+                match alert.key.kind.scope() {
+                    Scope::Service => {
+                        probe.subject.node().is_some() && probe.subject.service() == Some(&alert.key.subject)
+                    }
+                    Scope::Probe => probe.name.as_str() == alert.key.subject,
+                    Scope::Vantage => true,
                 }
             })
         };
@@ -249,16 +262,12 @@ impl Pipeline {
 
     /// Ends alerts outside of any round.
     fn end(&self, alerts: Vec<Alert>, how: impl Fn(&Alert) -> Resolution) {
-        if alerts.is_empty() {
-            return;
-        }
         let with_end = |alert: Alert| {
             let resolution = how(&alert);
             (alert, resolution)
         };
-        let resolved: Vec<_> = alerts.into_iter().map(with_end).collect();
-        let deliveries = self.deliveries(&[], &resolved, self.parts.clock.now());
-        self.parts.store.push(Record::Retired(Retired { resolved, deliveries }));
+        let resolved = alerts.into_iter().map(with_end).collect();
+        self.tell(Changes { resolved, ..Changes::default() }, self.parts.clock.now());
     }
 
     fn take(&mut self, round: Round) {
@@ -286,6 +295,7 @@ impl Pipeline {
         self.counters.count(observation.flows(), lateness, missed);
         let latency_us = observation.latency_us();
         let fresh = watched.is_fresh();
+        self.vantage.vision.round(&probe.name, &verdict, at);
         let transition = watched.machine.step(verdict.state, at, &probe.rules, fresh);
         watched.note(at, &verdict, latency_us);
         let mut machine = watched.machine.clone();
@@ -311,18 +321,7 @@ impl Pipeline {
         if let Some(transition) = &transition {
             self.note_transition(probe, transition, &verdict);
         }
-        for alert in &opened {
-            tracing::warn!(
-                alert = %alert.id, kind = %alert.key.kind, subject = %alert.key.subject, reason = %alert.reason,
-                "opened an alert"
-            );
-        }
-        for (alert, resolution) in &resolved {
-            tracing::info!(
-                alert = %alert.id, kind = %alert.key.kind, subject = %alert.key.subject,
-                open_seconds = resolution.open_seconds, "resolved an alert"
-            );
-        }
+        log(&opened, &resolved);
         let deliveries = self.deliveries(&opened, &resolved, at);
         self.parts.store.push(Record::Round(Box::new(RoundRecord {
             planned,
@@ -383,6 +382,21 @@ impl Pipeline {
             }
         }
         deliveries
+    }
+}
+
+fn log(opened: &[Alert], resolved: &[(Alert, Resolution)]) {
+    for alert in opened {
+        tracing::warn!(
+            alert = %alert.id, kind = %alert.key.kind, subject = %alert.key.subject, reason = %alert.reason,
+            "opened an alert"
+        );
+    }
+    for (alert, resolution) in resolved {
+        tracing::info!(
+            alert = %alert.id, kind = %alert.key.kind, subject = %alert.key.subject,
+            open_seconds = resolution.open_seconds, "resolved an alert"
+        );
     }
 }
 

@@ -88,10 +88,13 @@ impl RoundRecord {
     }
 }
 
-/// Alerts that ended because their probe is no longer configured.
+/// What became of alerts apart from any round: those about the agent itself, and those whose probe is no longer
+/// configured.
 #[derive(Debug, Clone)]
-pub struct Retired {
-    /// The alerts and how they ended.
+pub struct Apart {
+    /// Alerts that were opened.
+    pub opened: Vec<Alert>,
+    /// Alerts that ended, and how.
     pub resolved: Vec<(Alert, Resolution)>,
     /// What is to be told of these.
     pub deliveries: Vec<Delivery>,
@@ -164,8 +167,8 @@ pub struct Attempted {
 pub enum Record {
     /// A round.
     Round(Box<RoundRecord>),
-    /// Alerts that ended by a change of configuration.
-    Retired(Retired),
+    /// Alerts apart from any round.
+    Apart(Apart),
     /// An attempt at a delivery.
     Attempted(Attempted),
 }
@@ -175,7 +178,7 @@ impl Record {
     fn deliveries(&self) -> &[Delivery] {
         match self {
             Self::Round(round) => &round.deliveries,
-            Self::Retired(retired) => &retired.deliveries,
+            Self::Apart(apart) => &apart.deliveries,
             Self::Attempted(_) => &[],
         }
     }
@@ -183,14 +186,15 @@ impl Record {
     fn opened(&self) -> &[Alert] {
         match self {
             Self::Round(round) => &round.opened,
-            Self::Retired(_) | Self::Attempted(_) => &[],
+            Self::Apart(apart) => &apart.opened,
+            Self::Attempted(_) => &[],
         }
     }
 
     fn resolved(&self) -> &[(Alert, Resolution)] {
         match self {
             Self::Round(round) => &round.resolved,
-            Self::Retired(retired) => &retired.resolved,
+            Self::Apart(apart) => &apart.resolved,
             Self::Attempted(_) => &[],
         }
     }
@@ -217,7 +221,7 @@ impl Record {
             Self::Round(round) => {
                 round.transition.is_some() || !round.opened.is_empty() || !round.resolved.is_empty()
             }
-            Self::Retired(_) | Self::Attempted(_) => true,
+            Self::Apart(_) | Self::Attempted(_) => true,
         }
     }
 }

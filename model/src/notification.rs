@@ -144,7 +144,9 @@ impl Resolution {
         Self::because(alert, format!("{} is no longer configured.", alert.probe), at)
     }
 
-    fn because(alert: &Alert, reason: String, at: DateTime<Utc>) -> Self {
+    /// The end of `alert` for `reason`, which is one or two sentences.
+    #[must_use]
+    pub fn because(alert: &Alert, reason: String, at: DateTime<Utc>) -> Self {
         Self { at, open_seconds: (at - alert.opened_at).num_seconds().max(0), reason, superseded: false }
     }
 }

@@ -4,6 +4,7 @@
 //! Every time is UTC and every duration carries its unit in its name.
 
 mod alert;
+mod connectivity;
 mod egress;
 mod health;
 mod probe;
@@ -13,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 pub use alert::{AlertView, DeliveryState, DeliveryView, ReceiverView, Severity, TransitionView};
+pub use connectivity::{ConnectivityTargetView, ConnectivityView};
 pub use egress::{EgressChangeView, EgressView};
 pub use health::{AgentView, Check, ConfigView, Problem, Readiness, SchedulerView, StoreView, Summary};
 pub use probe::{

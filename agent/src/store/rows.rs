@@ -30,9 +30,12 @@ pub(super) fn write(
     for record in records {
         match record {
             Record::Round(round) => write_round(&transaction, ids, &mut fresh, round)?,
-            Record::Retired(retired) => {
-                resolve(&transaction, &retired.resolved)?;
-                enqueue(&transaction, &retired.deliveries)?;
+            Record::Apart(apart) => {
+                resolve(&transaction, &apart.resolved)?;
+                for alert in &apart.opened {
+                    insert_alert(&transaction, alert, None)?;
+                }
+                enqueue(&transaction, &apart.deliveries)?;
             }
             Record::Attempted(attempted) => write_attempt(&transaction, attempted)?,
         }

@@ -10,6 +10,7 @@ mod browser;
 mod cli;
 mod cluster;
 mod config;
+mod connectivity;
 mod crash;
 mod docs;
 mod echo;
@@ -30,5 +31,7 @@ mod prober;
 mod spoken;
 mod store;
 mod tls;
+#[cfg(feature = "namespace-tests")]
+mod uplink;
 #[cfg(feature = "namespace-tests")]
 mod watch;

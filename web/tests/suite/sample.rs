@@ -14,7 +14,10 @@ use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 use vipwatch_web::{
     Limits, Status,
-    api::{AgentView, Check, ConfigView, Overview, Readiness, SchedulerView, StoreView, Summary},
+    api::{
+        AgentView, Check, ConfigView, ConnectivityView, Overview, Readiness, SchedulerView, StoreView,
+        Summary,
+    },
 };
 
 /// What the test status is made of.
@@ -95,6 +98,7 @@ pub(crate) fn overview(vantage: &str) -> Overview {
             config: ConfigView { path: "probes.toml".to_owned(), loaded_at: at, error: None },
             store: StoreView { ok: true, error: None, buffered: 0, lost: 0 },
             scheduler: SchedulerView::default(),
+            connectivity: ConnectivityView { blind: false, since: at, targets: vec![] },
             egress: vec![],
             egress_changes: vec![],
             notices: vec![],

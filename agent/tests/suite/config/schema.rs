@@ -70,8 +70,8 @@ fn every_echo_format_can_be_written() {
 #[test]
 fn the_parser_takes_every_key_of_the_schema() {
     let by_interval = fs::read_to_string(fixture("every-key.toml")).unwrap();
-    let by_cron = by_interval.replace("every = ", "cron = \"0 * * * *\"\ntime_zone = ");
-    let by_cron = by_cron.replace("= \"20s\"", "= \"Europe/Berlin\"");
+    let cron = "cron = \"0 * * * *\"\ntime_zone = \"Europe/Berlin\"";
+    let by_cron = by_interval.replace("every = \"20s\"", cron);
     let mut keys = BTreeSet::new();
     let files = files();
     for source in [by_interval, by_cron] {
