@@ -15,8 +15,8 @@ demo:
 	exec target/release/vipwatch demo --config probes.toml
 
 test: lint
-	deploy/tools.sh build namespaces browser
-	$(CARGO) test --workspace --features vipwatch-lab/namespace-tests,vipwatch/namespace-tests,vipwatch/browser-tests
+	deploy/tools.sh build namespaces browser receivers
+	$(CARGO) test --workspace --features vipwatch-lab/namespace-tests,vipwatch/namespace-tests,vipwatch/browser-tests,vipwatch/receiver-tests
 	npm --prefix web/ui run check
 	npm --prefix web/ui test
 	npm --prefix web/ui run test:browser

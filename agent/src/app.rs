@@ -26,7 +26,9 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     clock::Clock,
     config::{self, Config},
-    connectivity, egress, exit,
+    connectivity,
+    control::{self, AgentControl},
+    egress, exit,
     heartbeat::Heartbeat,
     lifecycle::{self, Signals},
     outbox,
@@ -85,17 +87,18 @@ impl Agent {
         let signals = Signals::catch()?;
         let clock = Clock::system();
         let plan = Arc::new(Plan::new(config));
-        let overload = plan.overload(config.agent.max_flows);
-        if let Some(warning) = &overload {
-            tracing::warn!("{warning}");
+        let notices = plan.notices(config.agent.max_flows);
+        for notice in &notices {
+            tracing::warn!("{notice}");
         }
-        let (deliveries_in, deliveries) = mpsc::channel(256);
+        let (outbox_notices_in, outbox_notices) = mpsc::channel(256);
         let (restored_in, mut restored) = mpsc::channel(1);
         let (rounds_in, rounds) = mpsc::channel(ROUNDS);
         let (plans_in, plans) = mpsc::channel(4);
         let (pipeline_in, pipeline_commands) = mpsc::channel(4);
         let (outbox_in, outbox_commands) = mpsc::channel(4);
         let (statuses_in, statuses) = watch::channel(HashMap::new());
+        let (standing_in, standing) = watch::channel(Arc::default());
 
         let prober = Arc::new(Prober::new(config.agent.max_flows));
         let (learner, baseline) = egress::start(Arc::clone(&plan), Arc::clone(&prober), clock.clone());
@@ -108,7 +111,7 @@ impl Agent {
             store::Options { path: config.agent.database.clone(), keep: config.agent.keep, buffer: BUFFER };
         let store_beat = Heartbeat::default();
         let outlets = store::Outlets {
-            deliveries: deliveries_in,
+            outbox: outbox_notices_in,
             restored: restored_in,
             heartbeat: store_beat.clone(),
         };
@@ -116,11 +119,12 @@ impl Agent {
 
         let outbox_end = CancellationToken::new();
         let outbox = outbox::run(
-            deliveries,
+            outbox_notices,
             outbox_commands,
             Arc::clone(&store),
             clock.clone(),
             statuses_in,
+            standing,
             outbox_end.clone(),
         );
         core.spawn(named("outbox", outbox));
@@ -131,10 +135,11 @@ impl Agent {
             store: Arc::clone(&store),
             clock: clock.clone(),
             origin: path.display().to_string(),
-            notices: overload.iter().cloned().collect(),
+            notices,
             baseline: baseline.clone(),
             gate: gate.clone(),
             receivers: statuses,
+            standing: standing_in,
             heartbeat: pipeline_beat.clone(),
         };
         // The outbox outlasts the pipeline, however that ends, so that what the last rounds want told is written.
@@ -160,8 +165,12 @@ impl Agent {
         let heartbeats = vec![("scheduler", scheduler_beat), ("pipeline", pipeline_beat)];
         // A disk that hangs makes the agent not ready, but starting it anew would not mend the disk.
         let signs = heartbeats.iter().cloned().chain([("store", store_beat)]).collect();
+        let control =
+            AgentControl { pipeline: pipeline_in.clone(), overview: overview.clone(), clock: clock.clone() };
         let status = AgentStatus { overview, store: Arc::clone(&store), heartbeats: signs };
-        let page = vipwatch_web::serve(listener, Arc::new(status), shutdown.clone());
+        let (access_in, access) = watch::channel(control::access(&config.agent));
+        let site = vipwatch_web::Site { status: Arc::new(status), control: Arc::new(control), access };
+        let page = vipwatch_web::serve(listener, site, shutdown.clone());
         core.spawn(named("page", async {
             if let Err(error) = page.await {
                 tracing::error!(%error, "failed to serve the page");
@@ -179,6 +188,7 @@ impl Agent {
             scheduler: plans_in,
             pipeline: pipeline_in,
             outbox: outbox_in,
+            access: access_in,
         };
         reloader.first(&plan).await;
         core.spawn(named("reload", reloader.run(shutdown.clone())));

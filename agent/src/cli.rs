@@ -1,11 +1,14 @@
 //! The command line. Each command has a file of its own; the words are those of the docs.
 
+mod alerts;
 mod demo;
 mod echo;
 mod inspect;
 mod probe;
+mod remote;
 mod run;
 mod schema;
+mod silence;
 mod validate;
 
 use std::{
@@ -31,10 +34,10 @@ pub struct Cli {
 const EXIT_CODES: &str = "\
 Exit codes:
   0    fine
-  1    something that was probed is not as expected
+  1    something that was probed is not as expected; there is no such alert or silence, or the agent refuses
   2    the command line is wrong
   3    whether it is as expected could not be found out
-  69   an address to listen on is not free
+  69   an address to listen on is not free; the agent cannot be reached
   70   a fault of vipwatch itself
   78   the configuration cannot be read or is wrong
   130  ended by a second signal before everything was done";
@@ -47,6 +50,16 @@ enum Command {
     Validate(validate::Validate),
     /// Run probes once, now, and show what they find.
     Probe(probe::Probe),
+    /// List the open alerts of the running agent: who was told, or why nobody was.
+    Alerts(alerts::Alerts),
+    /// Take an open alert on: reminders of it stop, and those who were told hear who has it.
+    Ack(alerts::Ack),
+    /// Let nobody be told of some alerts for a while.
+    Silence(silence::Silence),
+    /// List the silences in force.
+    Silences(silence::Silences),
+    /// End a silence before its time.
+    Unsilence(silence::Unsilence),
     /// Find out, now and without a configuration, whether a target sees this host's own source address.
     Inspect(inspect::Inspect),
     /// Tell each client the source address it came from: over HTTP, HTTPS, TCP, UDP and DNS.
@@ -100,6 +113,11 @@ pub fn main() -> ExitCode {
         match cli.command {
             Command::Run(run) => run.run().await,
             Command::Probe(probe) => probe.run().await,
+            Command::Alerts(alerts) => alerts.run().await,
+            Command::Ack(ack) => ack.run().await,
+            Command::Silence(silence) => silence.run().await,
+            Command::Silences(silences) => silences.run().await,
+            Command::Unsilence(unsilence) => unsilence.run().await,
             Command::Inspect(inspect) => inspect.run().await,
             Command::Demo(demo) => demo.run().await,
             Command::Validate(_) | Command::Schema | Command::Echo(_) => ExitCode::SUCCESS,

@@ -9,7 +9,9 @@
 //! configuration (certificates, keys, passwords) are read along with it.
 
 mod address;
+mod after;
 mod agent;
+mod alerts;
 mod auth;
 mod choice;
 mod cluster;
@@ -27,9 +29,15 @@ mod file;
 mod flows;
 mod header;
 mod http;
+mod inhibit;
 mod interpolate;
+mod maintenance;
+mod matcher;
+mod meaning;
+mod moment;
 mod name;
 mod nearest;
+mod occasion;
 mod pattern;
 mod percent;
 mod probe;
@@ -37,6 +45,8 @@ mod protocol;
 mod reader;
 mod receiver;
 mod render;
+mod route;
+mod rule;
 mod secret;
 mod server;
 mod service;
@@ -54,19 +64,27 @@ use std::{
 
 use thiserror::Error;
 use toml::de::DeTable;
+use vipwatch_model::dispatch::Policy;
+
+use crate::maintenance::Maintenance;
 
 pub use self::{
     agent::Agent,
     cluster::Cluster,
     connectivity::{Connectivity, ConnectivityTarget},
     departure::Departure,
+    duration::{read as read_duration, show as show_duration},
     echo::Echo,
     egress::{Asked, DnsRecord, Egress, EgressSource},
     fault::{Fault, Faults, Related},
     flows::{Flows, Speech, Talk},
     http::Http,
     probe::{Errand, Probe},
-    receiver::{Means, Receiver, Webhook},
+    receiver::{
+        Alertmanager, Email, Encryption, Endpoint, Exec, Kind as ReceiverKind, Login, Means, RateLimit,
+        Receiver, Webhook,
+    },
+    rule::AlertRules,
     secret::Secret,
     server::Server,
     service::{Service, ServiceName},
@@ -75,13 +93,18 @@ pub use self::{
 };
 use self::{
     agent::AgentTable,
+    alerts::AlertsTable,
     cluster::ClusterTable,
     connectivity::ConnectivityTable,
     departure::{DepartureLayer, DepartureTable},
     egress::EgressTable,
+    inhibit::InhibitTable,
+    maintenance::MaintenanceTable,
     probe::ProbeTable,
     reader::Reader,
     receiver::ReceiverTable,
+    route::RouteTable,
+    rule::RulesLayer,
     service::ServiceTable,
     table::{Table, table},
     timing::{Layer, TimingTable},
@@ -108,6 +131,10 @@ pub struct Config {
     pub probes: Vec<Probe>,
     /// Who is told.
     pub receivers: Vec<Receiver>,
+    /// Who is told of what, and when.
+    pub policy: Policy,
+    /// When what is not told.
+    pub maintenance: Vec<Maintenance>,
 }
 
 /// Why there is no configuration.
@@ -146,6 +173,14 @@ table! {
         default probe: Tables<ProbeTable> = [],
         /// Who is told about alerts.
         default receiver: Tables<ReceiverTable> = [],
+        /// When alerts are opened and resolved, how bad they are, and when they are told.
+        default alerts: AlertsTable = {},
+        /// Which alerts go to whom. Without any route, every alert goes to every receiver.
+        default route: Tables<RouteTable> = [],
+        /// Which open alerts keep others from being told.
+        default inhibit: Tables<InhibitTable> = [],
+        /// When some alerts are not told.
+        default maintenance: Tables<MaintenanceTable> = [],
     }
 }
 
@@ -211,9 +246,10 @@ pub fn schema() -> serde_json::Value {
 impl Root {
     fn resolve(self, reader: &mut Reader<'_>) -> Option<Config> {
         // Each section reports its faults, so all of them are resolved before the first missing one ends it.
-        let agent = self.agent.required().and_then(|agent| agent.resolve(reader.base()));
+        let agent = self.agent.required().and_then(|agent| agent.resolve(reader));
         let egress = self.egress.required().and_then(|egress| egress.resolve(reader));
-        let (timing, departure) = (Layer::built_in(), DepartureLayer::built_in());
+        let (timing, departure, rules) =
+            (Layer::built_in(), DepartureLayer::built_in(), RulesLayer::built_in());
         let (timing, departure) = match self.defaults.required() {
             Some(defaults) => {
                 (defaults.timing.layer(&timing, reader), defaults.departure.layer(&departure, reader))
@@ -224,17 +260,26 @@ impl Root {
             Some(Some(connectivity)) => connectivity.resolve(&departure, reader).map(Some),
             absent_or_faulty => absent_or_faulty.map(|_| None),
         };
+        let alerts = self.alerts.required();
+        let rules = alerts.as_ref().map_or(rules.clone(), |alerts| rules.under(alerts, reader));
         let cluster =
-            self.cluster.required().and_then(|cluster| cluster.resolve(&timing, &departure, reader));
-        let services = self
-            .service
-            .required()
-            .and_then(|services| services.map(|service| service.resolve(&timing, &departure, reader)));
+            self.cluster.required().and_then(|cluster| cluster.resolve(&timing, &rules, &departure, reader));
+        let services = self.service.required().and_then(|services| {
+            services.map(|service| service.resolve(&timing, &rules, &departure, reader))
+        });
         let probes = self
             .probe
             .required()
-            .and_then(|probes| probes.map(|probe| probe.resolve(&timing, &departure, reader)));
-        let receivers = self.receiver.required().and_then(|receivers| receivers.map(ReceiverTable::resolve));
+            .and_then(|probes| probes.map(|probe| probe.resolve(&timing, &rules, &departure, reader)));
+        let receivers =
+            self.receiver.required().and_then(|receivers| receivers.map(|receiver| receiver.resolve(reader)));
+        let routes = self.route.required().and_then(|routes| routes.map(RouteTable::resolve));
+        let inhibitions = self.inhibit.required().and_then(|inhibit| inhibit.map(InhibitTable::resolve));
+        let maintenance = self
+            .maintenance
+            .required()
+            .and_then(|maintenance| maintenance.map(|maintenance| maintenance.resolve(reader)));
+        let receivers = receivers?;
         Some(Config {
             agent: agent?,
             egress: egress?,
@@ -242,7 +287,9 @@ impl Root {
             cluster: cluster?,
             services: services?,
             probes: probes?,
-            receivers: receivers?,
+            policy: alerts?.policy(&receivers, routes?, inhibitions?)?,
+            maintenance: maintenance?,
+            receivers,
         })
     }
 }

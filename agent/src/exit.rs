@@ -8,9 +8,11 @@ pub struct Code(u8);
 
 /// Something that was probed is not as expected.
 pub const NOT_AS_EXPECTED: Code = Code(1);
+/// There is no such thing, or the agent does not do what it was asked to.
+pub const REFUSED: Code = Code(1);
 /// Whether it is as expected could not be found out.
 pub const INCONCLUSIVE: Code = Code(3);
-/// An address to listen on is not free.
+/// An address to listen on is not free, or no agent answers.
 pub const UNAVAILABLE: Code = Code(69);
 /// A fault of the program itself.
 pub const INTERNAL: Code = Code(70);

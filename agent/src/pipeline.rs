@@ -4,6 +4,7 @@
 //! One task owns all of this state, so there is no lock around it. The rules are in `vipwatch-model`: this
 //! feeds them and carries out what they say.
 
+mod desk;
 mod vantage;
 mod watched;
 
@@ -15,11 +16,12 @@ use std::{
 };
 
 use chrono::{DateTime, Utc};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use vipwatch_model::{
-    alert::{Alert, Board, Changes, Known, Nodes, Scope, conditions},
+    alert::{Alert, Board, Known, Nodes, Scope, conditions},
+    dispatch::Silence,
     judge::NodeSight,
-    notification::{Notification, Resolution},
+    notification::{Acknowledgement, Resolution},
     observation::Observation,
     probe::{Probe, ProbeName},
     state::Transition,
@@ -27,6 +29,7 @@ use vipwatch_model::{
 };
 use vipwatch_web::api::Overview;
 
+pub(crate) use desk::{Desk, scene};
 use vantage::Vantage;
 pub use watched::{Last, Tick, Watched};
 
@@ -35,11 +38,11 @@ use crate::{
     connectivity::Gate,
     egress::Baseline,
     heartbeat::Heartbeat,
-    outbox::Statuses,
+    outbox::{Standing, Statuses},
     plan::Plan,
     scheduler::Round,
     status,
-    store::{Delivery, DeliveryKey, PastTransition, Record, Restored, RoundRecord, Store},
+    store::{Effects, PastTransition, Record, Restored, RoundRecord, Store},
 };
 
 /// How often the page's picture is renewed, at most.
@@ -59,6 +62,29 @@ pub enum Command {
         at: DateTime<Utc>,
         /// What the operator has to know of it: settings that wait for a restart.
         notices: Vec<String>,
+    },
+    /// Somebody takes an open alert on.
+    Acknowledge {
+        /// The alert's id.
+        alert: String,
+        /// Who, and why.
+        by: Acknowledgement,
+        /// Whether there is such an alert.
+        reply: oneshot::Sender<bool>,
+    },
+    /// Somebody does not want to be told of some alerts for a while.
+    Silence {
+        /// Of which, and until when.
+        silence: Silence,
+        /// It holds.
+        reply: oneshot::Sender<()>,
+    },
+    /// A silence ends before its time.
+    EndSilence {
+        /// Its id.
+        id: String,
+        /// The silence, if there was such a one.
+        reply: oneshot::Sender<Option<Silence>>,
     },
     /// A configuration was refused; the old one goes on.
     Refused {
@@ -83,6 +109,8 @@ pub struct Parts {
     pub gate: Gate,
     /// How the receivers are doing.
     pub receivers: Statuses,
+    /// Where receivers that have to be told again find what is open.
+    pub standing: watch::Sender<Arc<Vec<Standing>>>,
     /// Shows that the pipeline is alive.
     pub heartbeat: Heartbeat,
 }
@@ -97,6 +125,7 @@ pub struct Pipeline {
     pub(crate) started_at: DateTime<Utc>,
     pub(crate) watched: HashMap<ProbeName, Watched>,
     pub(crate) alerts: Board,
+    pub(crate) desk: Desk,
     pub(crate) vantage: Vantage,
     pub(crate) transitions: VecDeque<PastTransition>,
     pub(crate) tallies: HashMap<String, crate::store::Tally>,
@@ -133,6 +162,7 @@ impl Pipeline {
             started_at: now,
             watched: HashMap::new(),
             alerts: Board::default(),
+            desk: Desk::default(),
             vantage: Vantage::new(now),
             transitions: VecDeque::new(),
             tallies: HashMap::new(),
@@ -140,6 +170,7 @@ impl Pipeline {
             local: HashSet::new(),
         };
         pipeline.watch(&plan);
+        pipeline.desk.replanned(now);
         if let Some(restored) = restored {
             pipeline.remember(*restored);
         }
@@ -165,6 +196,7 @@ impl Pipeline {
         publish.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             self.parts.heartbeat.beat();
+            let due = self.desk.due().map(|due| (due - self.parts.clock.now()).to_std().unwrap_or_default());
             tokio::select! {
                 round = rounds.recv() => match round {
                     Some(round) => self.take(round),
@@ -179,9 +211,11 @@ impl Pipeline {
                     self.remember(*late);
                     self.retire();
                 }
+                () = tokio::time::sleep(due.unwrap_or_default()), if due.is_some() => self.tend(Effects::default()),
                 _ = publish.tick() => {
                     self.look_after_vantage();
                     overview.send_replace(self.overview());
+                    self.parts.standing.send_replace(Arc::new(self.desk.standing(&self.plan)));
                 }
             }
         }
@@ -196,7 +230,25 @@ impl Pipeline {
                 self.config_error = None;
                 self.local.clear();
                 self.watch(&plan);
+                self.desk.replanned(self.parts.clock.now());
                 self.retire();
+            }
+            // Whoever asked may be gone; it is done all the same.
+            Command::Acknowledge { alert, by, reply } => {
+                let effects = self.desk.acknowledge(&alert, by, &self.plan);
+                let _ = reply.send(effects.is_some());
+                self.tend(effects.unwrap_or_default());
+            }
+            Command::Silence { silence, reply } => {
+                let mut effects = Effects::default();
+                self.desk.silence(silence, &mut effects);
+                let _ = reply.send(());
+                self.tend(effects);
+            }
+            Command::EndSilence { id, reply } => {
+                let mut effects = Effects::default();
+                let _ = reply.send(self.desk.end_silence(&id, &mut effects));
+                self.tend(effects);
             }
             Command::Refused { error } => self.config_error = Some(error),
         }
@@ -225,8 +277,9 @@ impl Pipeline {
             }
         }
         let now = self.parts.clock.now();
-        let told_anew = restored.alerts.into_iter().filter_map(|alert| self.alerts.remember(alert));
-        let told_anew: Vec<_> = told_anew.collect();
+        self.desk.remember(&restored.alerts, restored.groups, restored.silences, &self.plan);
+        let open = restored.alerts.into_iter().filter(|stored| stored.is_open);
+        let told_anew = open.filter_map(|stored| self.alerts.remember(stored.alert)).collect();
         self.end(told_anew, |alert| Resolution::by_successor(alert, now));
         self.resume_vantage();
         for transition in restored.transitions {
@@ -247,27 +300,33 @@ impl Pipeline {
         let known = |alert: &Alert| {
             plan.probes.iter().any(|planned| {
                 let probe = &planned.probe;
-                match alert.key.kind.scope() {
-                    Scope::Service => {
-                        probe.subject.node().is_some() && probe.subject.service() == Some(&alert.key.subject)
-                    }
-                    Scope::Probe => probe.name.as_str() == alert.key.subject,
-                    Scope::Vantage => true,
+                if alert.key.kind.scope() == Scope::Service {
+                    probe.subject.node().is_some() && probe.subject.service() == Some(&alert.key.subject)
+                } else {
+                    probe.name.as_str() == alert.key.subject
                 }
             })
         };
-        let gone = self.alerts.remove_if(|alert| !known(alert));
+        let gone = self.alerts.remove_if(|alert| alert.key.kind.scope() != Scope::Vantage && !known(alert));
         self.end(gone, |alert| Resolution::by_removal(alert, now));
     }
 
     /// Ends alerts outside of any round.
-    fn end(&self, alerts: Vec<Alert>, how: impl Fn(&Alert) -> Resolution) {
-        let with_end = |alert: Alert| {
+    fn end(&mut self, alerts: Vec<Alert>, how: impl Fn(&Alert) -> Resolution) {
+        let mut effects = Effects::default();
+        for alert in alerts {
             let resolution = how(&alert);
-            (alert, resolution)
-        };
-        let resolved = alerts.into_iter().map(with_end).collect();
-        self.tell(Changes { resolved, ..Changes::default() }, self.parts.clock.now());
+            self.desk.end(alert, resolution, &self.plan, &mut effects, self.parts.clock.now());
+        }
+        self.tend(effects);
+    }
+
+    /// Tells what may be told now, and writes that down, after `effects`.
+    fn tend(&mut self, mut effects: Effects) {
+        self.desk.tend(&self.plan, &mut effects, self.parts.clock.now());
+        if !effects.is_empty() {
+            self.parts.store.push(Record::Effects(Box::new(effects)));
+        }
     }
 
     fn take(&mut self, round: Round) {
@@ -284,13 +343,14 @@ impl Pipeline {
                 }
             }
         }
-        let verdict = {
+        let mut verdict = {
             let nodes = match &observation {
                 Observation::Flows(_) => node_sights(&self.plan, &self.watched, watched, at),
                 Observation::NodeHealth(_) | Observation::ProxyHealth(_) => Vec::new(),
             };
             self.plan.judge(&egress, probe, &observation, &nodes, at)
         };
+        verdict.keep_the_remarkable();
         let Some(watched) = self.watched.get_mut(&planned.probe.name) else { return };
         self.counters.count(observation.flows(), lateness, missed);
         let latency_us = observation.latency_us();
@@ -317,12 +377,14 @@ impl Pipeline {
         let nodes = nodes_of(&self.plan, &self.watched, probe, needed);
         let nodes = Nodes { known: &nodes, configured };
         let new_id = || uuid::Uuid::now_v7().to_string();
-        let Changes { opened, resolved } = self.alerts.update(&known, transition.as_ref(), &nodes, new_id);
+        let changes = self.alerts.update(&known, transition.as_ref(), &nodes, new_id);
+        let mut effects = self.desk.take(changes, &self.plan, &self.watched, at);
+        if !effects.is_empty() || self.desk.due().is_some_and(|due| due <= at) {
+            self.desk.tend(&self.plan, &mut effects, at);
+        }
         if let Some(transition) = &transition {
             self.note_transition(probe, transition, &verdict);
         }
-        log(&opened, &resolved);
-        let deliveries = self.deliveries(&opened, &resolved, at);
         self.parts.store.push(Record::Round(Box::new(RoundRecord {
             planned,
             at,
@@ -331,9 +393,7 @@ impl Pipeline {
             latency_us,
             machine,
             transition,
-            opened,
-            resolved,
-            deliveries,
+            effects,
         })));
     }
 
@@ -348,55 +408,6 @@ impl Pipeline {
             to: transition.to,
             reason: verdict.reason.clone(),
         });
-    }
-
-    /// One delivery per notification and receiver.
-    fn deliveries(
-        &self,
-        opened: &[Alert],
-        resolved: &[(Alert, Resolution)],
-        now: DateTime<Utc>,
-    ) -> Vec<Delivery> {
-        let (vantage, page) = (&self.plan.vantage, &self.plan.page);
-        let resolved = resolved.iter().map(|(alert, resolution)| {
-            Notification::resolved(alert.clone(), resolution.clone(), vantage, page)
-        });
-        let opened = opened.iter().map(|alert| Notification::opened(alert.clone(), vantage, page));
-        let mut deliveries = Vec::new();
-        for notification in resolved.chain(opened) {
-            let document: Arc<str> = match serde_json::to_string(&notification) {
-                Ok(document) => document.into(),
-                Err(error) => {
-                    tracing::error!(%error, "failed to write a notification");
-                    continue;
-                }
-            };
-            for receiver in &self.plan.receivers {
-                let key = DeliveryKey {
-                    alert: notification.alert.id.clone(),
-                    event: notification.event,
-                    receiver: receiver.name.clone(),
-                };
-                let document = Arc::clone(&document);
-                deliveries.push(Delivery { key, document, created_at: now, attempts: 0, next_at: now });
-            }
-        }
-        deliveries
-    }
-}
-
-fn log(opened: &[Alert], resolved: &[(Alert, Resolution)]) {
-    for alert in opened {
-        tracing::warn!(
-            alert = %alert.id, kind = %alert.key.kind, subject = %alert.key.subject, reason = %alert.reason,
-            "opened an alert"
-        );
-    }
-    for (alert, resolution) in resolved {
-        tracing::info!(
-            alert = %alert.id, kind = %alert.key.kind, subject = %alert.key.subject,
-            open_seconds = resolution.open_seconds, "resolved an alert"
-        );
     }
 }
 

@@ -7,6 +7,7 @@
 mod endpoint;
 mod host;
 mod method;
+mod notice;
 mod once;
 mod service;
 
@@ -16,6 +17,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use vipwatch_model::{
     address::AddressBook,
     alert::AlertKind,
+    dispatch::Policy,
     egress::Egress,
     judge::{self, NodeSight, Scene},
     observation::Observation,
@@ -25,7 +27,8 @@ use vipwatch_model::{
 };
 
 use crate::{
-    config::{self, Config, Receiver, Timing},
+    config::{self, AlertRules, Config, Receiver, Timing},
+    maintenance::Maintenance,
     prober::Method,
     schedule::Schedule,
 };
@@ -99,6 +102,12 @@ pub struct Plan {
     pub book: AddressBook,
     /// Who is told.
     pub receivers: Vec<Receiver>,
+    /// Who is told of what, and when.
+    pub policy: Policy,
+    /// When what is not told.
+    pub maintenance: Vec<Maintenance>,
+    /// The rules for alerts about the agent itself.
+    pub rules: Rules,
 }
 
 impl Plan {
@@ -120,6 +129,9 @@ impl Plan {
                 vips: config.services.iter().flat_map(|service| service.vips.iter().copied()).collect(),
             },
             receivers: config.receivers.clone(),
+            policy: config.policy.clone(),
+            maintenance: config.maintenance.clone(),
+            rules: rules(&config.cluster.timing, &config.cluster.alerts),
         };
         for service in &config.services {
             plan.add_service(config, service);
@@ -154,22 +166,6 @@ impl Plan {
         Some(&service.nodes)
     }
 
-    /// A warning when all targets falling silent at once would take more concurrent flows than
-    /// `max_flows` allows: rounds of healthy targets would then wait in vain.
-    #[must_use]
-    pub fn overload(&self, max_flows: usize) -> Option<String> {
-        let flows = |planned: &Arc<Planned>| {
-            planned.all_flows() * planned.timeout.as_secs_f64() / planned.gap.as_secs_f64()
-        };
-        let worst = self.probes.iter().map(flows).sum::<f64>().ceil();
-        (worst > max_flows as f64).then(|| {
-            format!(
-                "If every target falls silent, {worst} flows will wait for their time-outs at once, and agent.max_flows allows \
-                 {max_flows}: raise it, or probe less often or with shorter time-outs."
-            )
-        })
-    }
-
     /// How many bytes the database grows to when rounds are kept for `keep`.
     #[must_use]
     pub fn disk_bytes(&self, keep: Duration) -> f64 {
@@ -179,13 +175,11 @@ impl Plan {
             * BYTES_PER_FLOW
     }
 
-    fn add(&mut self, name: ProbeName, aim: Aim, method: Method, timing: &Timing) {
-        let Aim { subject, expectation, vips, labels } = aim;
+    fn add(&mut self, name: ProbeName, aim: Aim, method: Method, timing: &Timing, alerts: &AlertRules) {
+        let Aim { subject, expectation, vips, labels, min_healthy_nodes } = aim;
         let gap = timing.schedule.min_gap();
-        let stale_after = TimeDelta::from_std(gap.saturating_mul(5)).unwrap_or(TimeDelta::MAX);
         let down = if subject.node().is_some() { AlertKind::NodeDown } else { AlertKind::Unreachable };
-        let rules =
-            Rules { down, ..Rules::uniform(timing.alert_after, timing.resolve_after, stale_after.max(AWAY)) };
+        let rules = Rules { down, min_healthy_nodes, ..rules(timing, alerts) };
         let transport = method::transport(&method);
         self.probes.push(Arc::new(Planned {
             probe: Probe {
@@ -214,11 +208,22 @@ struct Aim {
     expectation: Expectation,
     vips: Vec<IpAddr>,
     labels: BTreeMap<String, String>,
+    /// Zero for no such wish.
+    min_healthy_nodes: u32,
 }
 
 impl Aim {
     /// Something that is expected to answer, and belongs to no service.
     fn at(subject: Subject) -> Self {
-        Self { subject, expectation: Expectation::Answer, vips: Vec::new(), labels: BTreeMap::new() }
+        let (expectation, min_healthy_nodes) = (Expectation::Answer, 0);
+        Self { subject, expectation, vips: Vec::new(), labels: BTreeMap::new(), min_healthy_nodes }
     }
+}
+
+/// The rules for what is probed with `timing`, wherever it goes.
+fn rules(timing: &Timing, AlertRules { own, flapping }: &AlertRules) -> Rules {
+    let stale_after = timing.schedule.min_gap().saturating_mul(5);
+    let stale_after = TimeDelta::from_std(stale_after).unwrap_or(TimeDelta::MAX).max(AWAY);
+    let uniform = Rules::uniform(timing.alert_after, timing.resolve_after, stale_after);
+    Rules { own: Arc::clone(own), flapping: *flapping, ..uniform }
 }

@@ -6,13 +6,17 @@
 use std::{ffi::OsString, path::PathBuf, sync::Arc, time::Duration};
 
 use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
-use tokio::{signal::unix::Signal, sync::mpsc};
+use tokio::{
+    signal::unix::Signal,
+    sync::{mpsc, watch},
+};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     clock::Clock,
     config::{self, Agent, Config},
     connectivity::Gate,
+    control,
     egress::Baseline,
     lifecycle, outbox, pipeline,
     plan::Plan,
@@ -46,6 +50,8 @@ pub struct Reloader {
     pub pipeline: mpsc::Sender<pipeline::Command>,
     /// The outbox's input.
     pub outbox: mpsc::Sender<outbox::Command>,
+    /// Who may change something over the API.
+    pub access: watch::Sender<vipwatch_web::Access>,
 }
 
 impl Reloader {
@@ -133,11 +139,12 @@ impl Reloader {
     async fn take_over(&self, config: &Config) {
         let plan = Arc::new(Plan::new(config));
         let mut notices = self.for_a_restart(&config.agent);
-        notices.extend(plan.overload(self.started_with.max_flows));
+        notices.extend(plan.notices(self.started_with.max_flows));
         for notice in &notices {
             tracing::warn!("{notice}");
         }
         tracing::info!(probes = plan.probes.len(), "reloaded the configuration");
+        self.access.send_replace(control::access(&config.agent));
         let _ = self.outbox.send(outbox::Command::Receivers(plan.receivers.clone())).await;
         let at = self.clock.now();
         // First, so that no round of the new plan is judged against what only the old one asked for.

@@ -13,7 +13,7 @@ use std::{fmt, time::Duration};
 use chrono::{DateTime, Utc};
 
 pub use self::{
-    cron::{CronSchedule, civil_fires},
+    cron::{CronSchedule, civil_fires, instant_of},
     field::ScheduleError,
 };
 

@@ -1,10 +1,12 @@
 //! The picture that the page and the API show, drawn from the pipeline's state.
 
+mod alerts;
+
 use std::{net::SocketAddr, sync::Arc};
 
 use tokio::sync::watch;
 use vipwatch_model::{
-    alert::{Alert, Severity},
+    alert::Alert,
     egress::{Change, Family},
     probe::{ProbeName, TrafficPolicy},
     state::State,
@@ -13,9 +15,9 @@ use vipwatch_model::{
 use vipwatch_web::{
     Status,
     api::{
-        self, AgentView, AlertView, Check, ConfigView, ConnectivityTargetView, ConnectivityView,
-        DeliveryView, EgressChangeView, EgressView, NodeHealthView, Overview, Pending, Policy, ProbeView,
-        Readiness, ReceiverView, RoundView, SchedulerView, ServiceView, StoreView, Summary, TransitionView,
+        self, AgentView, Check, ConfigView, ConnectivityTargetView, ConnectivityView, EgressChangeView,
+        EgressView, NodeHealthView, Overview, Pending, Policy, ProbeView, Readiness, ReceiverView, RoundView,
+        SchedulerView, ServiceView, StoreView, Summary, TransitionView,
     },
 };
 
@@ -26,7 +28,7 @@ use crate::{
     outbox::ReceiverStatus,
     pipeline::{Last, Pipeline, Watched, nodes_watched},
     plan::PlannedService,
-    store::{DeliveryState, Store},
+    store::Store,
 };
 
 /// How long a core loop may be silent before the agent is not ready.
@@ -80,18 +82,6 @@ pub(crate) fn overview(pipeline: &Pipeline) -> Overview {
         *count += 1;
     }
     let receivers = pipeline.parts.receivers.borrow().clone();
-    let mut alerts: Vec<AlertView> = pipeline
-        .alerts
-        .iter()
-        .map(|alert| {
-            let deliveries =
-                pipeline.plan.receivers.iter().filter_map(|receiver| {
-                    delivery(&receiver.name, receivers.get(&receiver.name)?, &alert.id)
-                });
-            alert_view(alert, deliveries.collect())
-        })
-        .collect();
-    alerts.sort_by(|a, b| b.id.cmp(&a.id));
     let endpoints = pipeline.plan.endpoints.iter().chain(&pipeline.plan.hosts);
     Overview {
         version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -102,7 +92,7 @@ pub(crate) fn overview(pipeline: &Pipeline) -> Overview {
         summary,
         services: pipeline.plan.services.iter().map(|planned| service(pipeline, planned)).collect(),
         probes: endpoints.filter_map(|name| probe(pipeline, name)).collect(),
-        alerts,
+        alerts: alerts::open(pipeline, &receivers, at),
         transitions: pipeline
             .transitions
             .iter()
@@ -122,6 +112,8 @@ pub(crate) fn overview(pipeline: &Pipeline) -> Overview {
             .iter()
             .map(|receiver| receiver_view(pipeline, receiver, receivers.get(&receiver.name)))
             .collect(),
+        silences: alerts::silences(pipeline),
+        maintenance: alerts::maintenance(pipeline),
     }
 }
 
@@ -367,11 +359,7 @@ fn round(last: &Last) -> RoundView {
     }
 }
 
-/// Flow by flow, unless there is nothing to explain: with many probes it would be most of the document.
 fn evidence(verdict: &Verdict) -> Vec<api::Flow> {
-    if verdict.state == State::Up && verdict.notes.is_empty() {
-        return Vec::new();
-    }
     let flow = |flow: &Evidence| api::Flow {
         finding: flow.finding.to_string(),
         local: flow.local.map(|local| local.to_string()),
@@ -385,45 +373,6 @@ fn evidence(verdict: &Verdict) -> Vec<api::Flow> {
     verdict.evidence.iter().map(flow).collect()
 }
 
-fn alert_view(alert: &Alert, deliveries: Vec<DeliveryView>) -> AlertView {
-    let observed = alert.observed.iter();
-    AlertView {
-        id: alert.id.clone(),
-        kind: alert.key.kind.to_string(),
-        severity: match alert.severity {
-            Severity::Critical => api::Severity::Critical,
-            Severity::Warning => api::Severity::Warning,
-            Severity::Info => api::Severity::Info,
-        },
-        service: alert.service.clone(),
-        probe: alert.probe.clone(),
-        node: alert.node.clone(),
-        target: alert.target.clone(),
-        opened_at: alert.opened_at,
-        title: alert.title.clone(),
-        reason: alert.reason.clone(),
-        expected: alert.expected.clone(),
-        observed: observed.map(|seen| format!("{} ({})", seen.address, seen.what)).collect(),
-        cause: alert.cause.as_ref().map(|cause| cause.text.clone()),
-        remedy: alert.remedy.clone(),
-        deliveries,
-    }
-}
-
-fn delivery(receiver: &str, status: &ReceiverStatus, alert: &str) -> Option<DeliveryView> {
-    let recent = status.recent.get(alert)?;
-    Some(DeliveryView {
-        receiver: receiver.to_owned(),
-        state: match recent.state {
-            DeliveryState::Pending => api::DeliveryState::Pending,
-            DeliveryState::Delivered => api::DeliveryState::Delivered,
-            DeliveryState::Dead => api::DeliveryState::Dead,
-        },
-        attempts: recent.attempts,
-        last_error: recent.last_error.clone(),
-    })
-}
-
 fn receiver_view(
     pipeline: &Pipeline,
     receiver: &config::Receiver,
@@ -432,12 +381,18 @@ fn receiver_view(
     let before = pipeline.tallies.get(&receiver.name);
     ReceiverView {
         name: receiver.name.clone(),
-        kind: receiver.means.word().to_owned(),
+        kind: receiver.means.kind().word().to_owned(),
         pending: status.map_or(0, |status| status.pending),
         delivered: before.map_or(0, |tally| tally.delivered) + status.map_or(0, |status| status.delivered),
-        dead: before.map_or(0, |tally| tally.dead) + status.map_or(0, |status| status.dead),
+        dead: (before.map_or(0, |tally| tally.dead) + status.map_or(0, |status| status.dead))
+            .saturating_sub(status.map_or(0, |status| status.put_back)),
+        superseded: before.map_or(0, |tally| tally.superseded) + status.map_or(0, |status| status.superseded),
         last_error: status.and_then(|status| status.last_error.clone()),
         last_delivered_at: status.and_then(|status| status.last_delivered_at),
+        circuit: status.and_then(|status| status.circuit.as_ref()).map(|circuit| api::CircuitView {
+            open_since: circuit.open_since,
+            next_attempt_at: circuit.next_at,
+        }),
     }
 }
 

@@ -10,6 +10,8 @@
 //! and are counted as lost. Alerts are told even then: their deliveries are handed to the outbox
 //! without waiting for a disk that may stay full.
 
+mod deliveries;
+mod notice;
 mod open;
 mod queue;
 mod restore;
@@ -17,6 +19,7 @@ mod rows;
 mod writer;
 
 use std::{
+    collections::BTreeMap,
     path::PathBuf,
     sync::{Arc, Mutex, PoisonError},
     thread,
@@ -27,7 +30,8 @@ use chrono::{DateTime, Utc};
 use thiserror::Error;
 use tokio::sync::{mpsc, watch};
 use vipwatch_model::{
-    alert::{Alert, Event},
+    alert::Alert,
+    dispatch::{Group, Silence, Telling},
     flow::{Failure, Flow},
     node_health::{HealthAnswer, NodeHealth},
     notification::Resolution,
@@ -37,9 +41,13 @@ use vipwatch_model::{
     verdict::Verdict,
 };
 
+pub use vipwatch_model::delivery::{Delivery, DeliveryKey, DeliveryState};
+
+pub use deliveries::{Filter, Listed};
+pub use notice::{Decided, LaneId, Notice, Refill, Retry};
 pub use open::SCHEMA_VERSION;
 use queue::Queue;
-pub use restore::{PastTransition, Remembered, Restored, Tally};
+pub use restore::{PastTransition, Remembered, Restored, StoredAlert, Tally};
 
 use crate::{clock::Clock, heartbeat::Heartbeat, plan::Planned};
 
@@ -60,12 +68,8 @@ pub struct RoundRecord {
     pub machine: Machine,
     /// The change of state, if it completed one.
     pub transition: Option<Transition>,
-    /// Alerts that it opened.
-    pub opened: Vec<Alert>,
-    /// Alerts that it resolved, and how they ended.
-    pub resolved: Vec<(Alert, Resolution)>,
-    /// What is to be told of these.
-    pub deliveries: Vec<Delivery>,
+    /// What follows from it.
+    pub effects: Effects,
 }
 
 impl RoundRecord {
@@ -88,114 +92,65 @@ impl RoundRecord {
     }
 }
 
-/// What became of alerts apart from any round: those about the agent itself, and those whose probe is no longer
-/// configured.
-#[derive(Debug, Clone)]
-pub struct Apart {
+/// What follows from a round, a command or the time: alerts, how far telling of them has come, and deliveries.
+#[derive(Debug, Clone, Default)]
+pub struct Effects {
     /// Alerts that were opened.
     pub opened: Vec<Alert>,
-    /// Alerts that ended, and how.
+    /// Alerts that were resolved, and how they ended.
     pub resolved: Vec<(Alert, Resolution)>,
-    /// What is to be told of these.
+    /// How far telling of alerts has come, by id.
+    pub tellings: BTreeMap<String, Telling>,
+    /// Groups of alerts that changed; `None` for those to forget.
+    pub groups: BTreeMap<String, Option<Group>>,
+    /// Silences that are new, or (`None`) over.
+    pub silences: BTreeMap<String, Option<Silence>>,
+    /// What is to be delivered.
     pub deliveries: Vec<Delivery>,
 }
 
-/// What identifies a delivery: one alert's event, told to one receiver.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct DeliveryKey {
-    /// The alert's id.
-    pub alert: String,
-    /// What happened to it.
-    pub event: Event,
-    /// The receiver's name.
-    pub receiver: String,
-}
-
-/// A row of the outbox.
-#[derive(Debug, Clone)]
-pub struct Delivery {
-    /// What identifies it.
-    pub key: DeliveryKey,
-    /// The webhook document, as JSON.
-    pub document: Arc<str>,
-    /// When it was written.
-    pub created_at: DateTime<Utc>,
-    /// Attempts so far.
-    pub attempts: u32,
-    /// Not before this time.
-    pub next_at: DateTime<Utc>,
-}
-
-/// How far a delivery has come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum DeliveryState {
-    /// Still to be delivered.
-    Pending,
-    /// The receiver has it.
-    Delivered,
-    /// Given up.
-    Dead,
-}
-
-impl DeliveryState {
-    /// The stored word.
+impl Effects {
+    /// Whether there are none.
     #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Pending => "pending",
-            Self::Delivered => "delivered",
-            Self::Dead => "dead",
-        }
+    pub fn is_empty(&self) -> bool {
+        self.opened.is_empty()
+            && self.resolved.is_empty()
+            && self.tellings.is_empty()
+            && self.groups.is_empty()
+            && self.silences.is_empty()
+            && self.deliveries.is_empty()
     }
 }
 
-/// The outcome of one attempt at a delivery.
-#[derive(Debug, Clone)]
-pub struct Attempted {
-    /// Which delivery.
-    pub delivery: Delivery,
-    /// How far it has come; `delivery.attempts` and `next_at` are up to date.
-    pub state: DeliveryState,
-    /// Why it failed.
-    pub error: Option<String>,
-    /// When.
-    pub at: DateTime<Utc>,
-}
-
-/// Anything that is written.
-#[derive(Debug, Clone)]
+/// Anything that the writer is given, in order.
+#[derive(Debug)]
 pub enum Record {
     /// A round.
     Round(Box<RoundRecord>),
-    /// Alerts apart from any round.
-    Apart(Apart),
-    /// An attempt at a delivery.
-    Attempted(Attempted),
+    /// What follows from anything else: a command, a change of configuration, the time.
+    Effects(Box<Effects>),
+    /// What a lane of the outbox has decided.
+    Decided(Decided),
+    /// From now on there are only these receivers: what waits for others is given up.
+    Stranded {
+        /// Their names.
+        configured: Vec<String>,
+        /// Since when.
+        at: DateTime<Utc>,
+    },
+    /// A question, which is answered once everything before it is written.
+    Refill(Refill),
+    /// A request to deliver dead letters after all.
+    Retry(Retry),
 }
 
 impl Record {
-    /// What it wants told.
-    fn deliveries(&self) -> &[Delivery] {
+    /// What follows from it.
+    fn effects(&self) -> Option<&Effects> {
         match self {
-            Self::Round(round) => &round.deliveries,
-            Self::Apart(apart) => &apart.deliveries,
-            Self::Attempted(_) => &[],
-        }
-    }
-
-    fn opened(&self) -> &[Alert] {
-        match self {
-            Self::Round(round) => &round.opened,
-            Self::Apart(apart) => &apart.opened,
-            Self::Attempted(_) => &[],
-        }
-    }
-
-    fn resolved(&self) -> &[(Alert, Resolution)] {
-        match self {
-            Self::Round(round) => &round.resolved,
-            Self::Apart(apart) => &apart.resolved,
-            Self::Attempted(_) => &[],
+            Self::Round(round) => Some(&round.effects),
+            Self::Effects(effects) => Some(effects),
+            _ => None,
         }
     }
 
@@ -218,10 +173,8 @@ impl Record {
     /// Whether its loss would lose more than history.
     fn is_precious(&self) -> bool {
         match self {
-            Self::Round(round) => {
-                round.transition.is_some() || !round.opened.is_empty() || !round.resolved.is_empty()
-            }
-            Self::Apart(_) | Self::Attempted(_) => true,
+            Self::Round(round) => round.transition.is_some() || !round.effects.is_empty(),
+            _ => true,
         }
     }
 }
@@ -297,8 +250,8 @@ pub struct Options {
 
 /// What the writer tells the rest of the agent.
 pub struct Outlets {
-    /// Deliveries, once they are safe.
-    pub deliveries: mpsc::Sender<Delivery>,
+    /// What the outbox hears of: deliveries, once they are safe.
+    pub outbox: mpsc::Sender<Notice>,
     /// What the database remembered, when it could be opened; sent once.
     pub restored: mpsc::Sender<Box<Restored>>,
     /// Shows that the thread is alive: a disk that hangs shows as silence.
@@ -307,6 +260,7 @@ pub struct Outlets {
 
 /// The handle of the writer thread.
 pub struct Store {
+    path: PathBuf,
     queue: Arc<Queue>,
     health: watch::Receiver<Health>,
     thread: Mutex<Option<thread::JoinHandle<()>>>,
@@ -319,15 +273,27 @@ impl Store {
     /// When no thread can be started.
     pub fn start(options: Options, clock: Clock, outlets: Outlets) -> std::io::Result<Self> {
         let queue = Arc::new(Queue::new(options.buffer));
+        let path = options.path.clone();
         let (tell_health, health) = watch::channel(Health::default());
         let writer = writer::Writer::new(options, clock, outlets, Arc::clone(&queue), tell_health);
         let thread = thread::Builder::new().name("store".into()).spawn(move || writer.run())?;
-        Ok(Self { queue, health, thread: Mutex::new(Some(thread)) })
+        Ok(Self { path, queue, health, thread: Mutex::new(Some(thread)) })
     }
 
     /// Hands a record to the writer. Never waits.
     pub fn push(&self, record: Record) {
         self.queue.push(record);
+    }
+
+    /// Deliveries that were made or are to be made, newest first.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn deliveries(&self, filter: Filter) -> Result<Vec<Listed>, StoreError> {
+        let path = self.path.clone();
+        let listed = tokio::task::spawn_blocking(move || deliveries::list(&path, &filter)).await;
+        // A panic of the reader has been reported by the panic hook already.
+        listed.unwrap_or_else(|_| Ok(Vec::new()))
     }
 
     /// How the database is doing.

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::{cause::Cause, probe::Probe, verdict::Evidence};
+use crate::{cause::Cause, notification::Reference, probe::Probe, verdict::Evidence};
 pub use board::{Board, Changes, Known, Nodes};
 pub use condition::conditions;
 pub use kind::{AlertKind, Event, Scope, Severity};
@@ -100,6 +100,12 @@ pub struct Alert {
 }
 
 impl Alert {
+    /// The alert in brief.
+    #[must_use]
+    pub fn reference(&self) -> Reference {
+        Reference { id: self.id.clone(), title: self.title.clone() }
+    }
+
     /// An alert about the agent itself, without a probe that gave rise to it.
     #[must_use]
     pub fn of_vantage(

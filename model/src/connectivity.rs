@@ -12,7 +12,7 @@ mod vision;
 use chrono::{DateTime, Utc};
 
 pub use blame::{blame, is_silent};
-pub use vision::{Blindness, Change, Grounds, Vision};
+pub use vision::{Blindness, Grounds, Missed, Vision};
 
 use crate::flow::{Failure, FailureKind};
 

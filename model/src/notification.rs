@@ -5,8 +5,8 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    alert::{Alert, AlertKind, Event},
-    verdict::Verdict,
+    alert::{Alert, Event, Severity},
+    dispatch::Scene,
 };
 
 /// The version of the document.
@@ -27,15 +27,30 @@ pub struct Notification {
     pub page: String,
     /// The alert; of several, the one that explains the others, or the worst.
     pub alert: Alert,
+    /// What happened to it, for [`Event::Digest`]; otherwise that is `event`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alert_event: Option<Event>,
     /// How it ended, for [`Event::Resolved`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resolution: Option<Resolution>,
     /// Who has taken it on, once somebody has.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub acknowledgement: Option<Acknowledgement>,
+    /// The open alert that most likely explains it, where that was told before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub explained_by: Option<Reference>,
     /// What is told along with it: of the same service, or a consequence.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub also: Vec<Companion>,
+}
+
+/// Another alert, in brief.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reference {
+    /// Its id.
+    pub id: String,
+    /// Its title.
+    pub title: String,
 }
 
 /// An alert that is told along with another one.
@@ -51,6 +66,9 @@ pub struct Companion {
     /// How it ended, if it did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resolution: Option<Resolution>,
+    /// Who has taken it on, where a [`Event::Digest`] tells that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub acknowledgement: Option<Acknowledgement>,
 }
 
 /// Who has taken an alert on.
@@ -73,7 +91,8 @@ pub struct Resolution {
     pub open_seconds: i64,
     /// Why it is over, in one or two sentences.
     pub reason: String,
-    /// Whether the receiver was never told that it was opened: it was over before that could be delivered.
+    /// Whether its opening was left out, because it was over before that could be delivered. The receiver may know of it all the
+    /// same, if it took an attempt whose answer was lost.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub superseded: bool,
 }
@@ -85,10 +104,22 @@ impl Notification {
         Self::new(Event::Opened, alert, vantage, page, None)
     }
 
-    /// Tells of a resolved alert; `resolution` comes from [`Resolution::by`].
+    /// Tells of a resolved alert; `resolution` comes from the board.
     #[must_use]
     pub fn resolved(alert: Alert, resolution: Resolution, vantage: &str, page: &str) -> Self {
         Self::new(Event::Resolved, alert, vantage, page, Some(resolution))
+    }
+
+    /// Tells of `event` of `alert`, and of nothing else.
+    pub(crate) fn about(event: Event, alert: Alert, scene: &Scene<'_>) -> Self {
+        Self::new(event, alert, scene.vantage, scene.page, None)
+    }
+
+    /// The worst of what it tells.
+    #[must_use]
+    pub fn severity(&self) -> Severity {
+        let also = self.also.iter().map(|companion| companion.alert.severity);
+        also.fold(self.alert.severity, Severity::min)
     }
 
     /// The ids of the alerts that it tells of.
@@ -105,24 +136,16 @@ impl Notification {
             vantage: vantage.to_owned(),
             page: page.to_owned(),
             alert,
+            alert_event: None,
             resolution,
             acknowledgement: None,
+            explained_by: None,
             also: Vec::new(),
         }
     }
 }
 
 impl Resolution {
-    /// The end of `alert`, by what the last round said.
-    #[must_use]
-    pub fn by(alert: &Alert, verdict: &Verdict, at: DateTime<Utc>) -> Self {
-        let over = match alert.key.kind {
-            AlertKind::Degraded if verdict.state.is_bad() => "It turned into something worse. ",
-            _ => "",
-        };
-        Self::because(alert, format!("{over}{}", verdict.reason), at)
-    }
-
     /// The end of `alert` because the pod runs on `node` now.
     #[must_use]
     pub fn by_move(alert: &Alert, node: &str, at: DateTime<Utc>) -> Self {
@@ -144,7 +167,26 @@ impl Resolution {
         Self::because(alert, format!("{} is no longer configured.", alert.probe), at)
     }
 
-    /// The end of `alert` for `reason`, which is one or two sentences.
+    /// The receiver was never told that the alert was opened.
+    pub(crate) fn supersede(&mut self) {
+        if !self.superseded {
+            self.superseded = true;
+            self.reason = format!("It was over before it could be told. {}", self.reason);
+        }
+    }
+
+    /// Says that the opening was left out. Whether the receiver never knew of it is not for sure: its answer may have been
+    /// lost.
+    pub(crate) fn supersede_undelivered(&mut self) {
+        if !self.superseded {
+            self.superseded = true;
+            let untold =
+                "It was over before its opening could be delivered: you may not have been told of it.";
+            self.reason = format!("{untold} {}", self.reason);
+        }
+    }
+
+    /// The end of `alert`, for a reason in words.
     #[must_use]
     pub fn because(alert: &Alert, reason: String, at: DateTime<Utc>) -> Self {
         Self { at, open_seconds: (at - alert.opened_at).num_seconds().max(0), reason, superseded: false }

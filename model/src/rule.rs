@@ -82,14 +82,25 @@ impl Rules {
     /// The rule of `kind`.
     #[must_use]
     pub fn of(&self, kind: AlertKind) -> Rule {
-        self.own.get(&kind).copied().unwrap_or(Rule {
+        self.own.get(&kind).copied().unwrap_or_else(|| self.base(kind))
+    }
+
+    /// The rule of `kind` where it has none of its own.
+    #[must_use]
+    pub fn base(&self, kind: AlertKind) -> Rule {
+        let (rounds, resolve_after) = match kind {
+            // They follow from states that took as many rounds to confirm.
+            AlertKind::NoHealthyNode | AlertKind::RedundancyLost => (1, 1),
+            _ => (self.alert_after, self.resolve_after),
+        };
+        Rule {
             enabled: true,
             severity: kind.severity(),
-            rounds: self.alert_after,
-            of: self.alert_after,
+            rounds,
+            of: rounds,
             lasting: TimeDelta::zero(),
-            resolve_after: self.resolve_after,
-        })
+            resolve_after,
+        }
     }
 
     /// The rule by which a probe enters `state`: that of the alert that goes with it.

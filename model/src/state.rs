@@ -142,7 +142,7 @@ impl Default for Machine {
 
 impl Machine {
     /// Takes in what one round said. `fresh` says that it is the probe's first since the agent started, or since it was
-    /// configured anew: such a round counts, but nothing bad is confirmed by it.
+    /// configured anew: such a round counts, but nothing bad is confirmed by it; a good one ends at once what was bad before.
     ///
     /// *Better* (*up*, or *idle* unless the state is *up*) has to be said by `resolve_after` rounds on end that agree.
     /// *Worse* has to be said by as many rounds on end as its rule asks for, of which the last names the state: faults
@@ -190,8 +190,11 @@ impl Machine {
         self.away = against.then(|| self.away.map_or(Run::of_one(now), Run::and_another));
         let (run, rule) = (self.run(observed, same, rules), self.rule(observed, rules));
         let confirmed = run.rounds >= rule.rounds && now - run.began >= rule.lasting;
-        let waits = fresh && !self.is_better(observed);
-        (confirmed && !waits).then(|| self.change(observed, now, run.began))
+        let better = self.is_better(observed);
+        // What is well after the agent was away got well meanwhile.
+        let got_well = fresh && better && self.state.is_bad();
+        let waits = fresh && !better;
+        (got_well || (confirmed && !waits)).then(|| self.change(observed, now, run.began))
     }
 
     /// Takes in whether a round took note of what may open an alert of `kind`.

@@ -17,7 +17,8 @@ pub struct Streak {
 }
 
 impl Streak {
-    /// Takes in whether a round noted it. A `fresh` round counts, but confirms nothing.
+    /// Takes in whether a round noted it. A `fresh` round counts, but confirms nothing; where it does not note it any
+    /// more, that is enough for the end.
     pub fn step(&mut self, noted: bool, now: DateTime<Utc>, rule: &Rule, fresh: bool) {
         self.noted = self.noted << 1 | u64::from(noted);
         if noted {
@@ -32,7 +33,8 @@ impl Streak {
         }
         let quiet = self.noted.trailing_zeros();
         let over = if self.holds.is_some() { rule.resolve_after.clamp(1, LONGEST_WINDOW) } else { window };
-        if quiet >= over {
+        // What is not noted any more after the agent was away was mended meanwhile.
+        if quiet >= over || (fresh && !noted) {
             *self = Self::default();
         }
     }

@@ -240,4 +240,11 @@ impl Verdict {
             weight: None,
         }
     }
+
+    /// Drops the evidence where there is nothing to explain by it: with many probes it would be most of what is kept.
+    pub fn keep_the_remarkable(&mut self) {
+        if self.state == State::Up && self.notes.is_empty() {
+            self.evidence = Vec::new();
+        }
+    }
 }

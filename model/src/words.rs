@@ -68,6 +68,7 @@ pub(crate) use words;
 mod tests {
     use crate::{
         alert::{AlertKind, Event, Severity},
+        delivery::DeliveryState,
         dns::RecordKind,
         echo::KnownFormat,
         flow::FailureKind,
@@ -99,6 +100,7 @@ mod tests {
         round_trip(AlertKind::ALL);
         round_trip(Severity::ALL);
         round_trip(Event::ALL);
+        round_trip(DeliveryState::ALL);
         round_trip(KnownFormat::ALL);
         round_trip(RecordKind::ALL);
     }

@@ -5,22 +5,29 @@
 
 mod alert;
 mod connectivity;
+mod delivery;
 mod egress;
 mod health;
 mod probe;
+mod silence;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-pub use alert::{AlertView, DeliveryState, DeliveryView, ReceiverView, Severity, TransitionView};
+pub use alert::{AcknowledgementView, AlertView, HoldView, NewAcknowledgement, Severity, TransitionView};
 pub use connectivity::{ConnectivityTargetView, ConnectivityView};
+pub use delivery::{
+    CircuitView, DELIVERIES, DeliveryFilter, DeliveryState, DeliveryView, OutboxEntry, ReceiverView, Retried,
+    Retry,
+};
 pub use egress::{EgressChangeView, EgressView};
 pub use health::{AgentView, Check, ConfigView, Problem, Readiness, SchedulerView, StoreView, Summary};
 pub use probe::{
     Flow, NodeHealthView, Note, Pending, Policy, ProbeView, Responder, RoundView, Seen, ServiceView, State,
     Tick,
 };
+pub use silence::{Asking, MaintenanceView, MatcherView, NewSilence, SilenceView};
 
 /// The most history ticks a probe carries.
 pub const HISTORY_TICKS: usize = 60;
@@ -57,4 +64,8 @@ pub struct Overview {
     pub transitions: Vec<TransitionView>,
     /// Who is told about alerts.
     pub receivers: Vec<ReceiverView>,
+    /// The silences in force, the one that ends first at the front.
+    pub silences: Vec<SilenceView>,
+    /// Maintenance windows that are open or come next, in the order in which they open.
+    pub maintenance: Vec<MaintenanceView>,
 }

@@ -19,3 +19,32 @@ pub(crate) fn problem(status: StatusCode, detail: impl Into<String>) -> Response
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
     response
 }
+
+/// A request that is not followed, and why: the mend belongs to it.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Declined {
+    pub(crate) status: StatusCode,
+    pub(crate) why: String,
+}
+
+impl Declined {
+    pub(crate) fn new(status: StatusCode, why: impl Into<String>) -> Self {
+        Self { status, why: why.into() }
+    }
+
+    /// Well-formed, and yet it makes no sense.
+    pub(crate) fn unfit(why: impl Into<String>) -> Self {
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, why)
+    }
+}
+
+impl IntoResponse for Declined {
+    fn into_response(self) -> Response {
+        let mut response = problem(self.status, self.why);
+        if self.status == StatusCode::UNAUTHORIZED {
+            let challenge = HeaderValue::from_static("Bearer realm=\"vipwatch\"");
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
+        }
+        response
+    }
+}

@@ -1,5 +1,7 @@
 //! What is served where, and the OpenAPI document that says so.
 
+mod operator;
+
 use std::sync::Arc;
 
 use axum::{
@@ -9,14 +11,17 @@ use axum::{
     response::{IntoResponse, Response},
     routing::get,
 };
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 use tower_http::{compression::CompressionLayer, set_header::SetResponseHeaderLayer};
-use utoipa::OpenApi;
+use utoipa::{
+    Modify, OpenApi,
+    openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme},
+};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
-    Limits, Status,
+    Access, Control, Limits, Status,
     api::{Overview, Problem, Readiness},
     assets, events,
     feed::Feed,
@@ -39,6 +44,8 @@ const SECURITY_HEADERS: [(HeaderName, &str); 4] = [
 #[derive(Clone)]
 pub(crate) struct Shared {
     pub(crate) status: Arc<dyn Status>,
+    pub(crate) control: Arc<dyn Control>,
+    pub(crate) access: watch::Receiver<Access>,
     pub(crate) feed: Arc<Feed>,
     pub(crate) limits: Limits,
     pub(crate) streams: Arc<Semaphore>,
@@ -46,13 +53,30 @@ pub(crate) struct Shared {
 }
 
 #[derive(OpenApi)]
-#[openapi(info(
-    title = "vipwatch",
-    version = "1",
-    description = "What a vipwatch agent knows about the VIPs it watches. Read-only.",
-    license(name = "Apache-2.0 OR MIT")
-))]
+#[openapi(
+    info(
+        title = "vipwatch",
+        version = "1",
+        description = "What a vipwatch agent knows about the VIPs it watches. Reading is open. Changes need the token of \
+                       `agent.api_token`; without one they are taken from the agent's own host alone.",
+        license(name = "Apache-2.0 OR MIT")
+    ),
+    modifiers(&BearerToken)
+)]
 struct Document;
+
+/// The token as the document calls it.
+struct BearerToken;
+
+impl Modify for BearerToken {
+    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
+        let scheme = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build();
+        document
+            .components
+            .get_or_insert_default()
+            .add_security_scheme("token", SecurityScheme::Http(scheme));
+    }
+}
 
 /// The OpenAPI document of the API, as indented JSON with a final line break.
 #[must_use]
@@ -87,6 +111,12 @@ fn api() -> OpenApiRouter<Shared> {
     OpenApiRouter::with_openapi(Document::openapi())
         .routes(routes!(overview))
         .routes(routes!(event_stream))
+        .routes(routes!(operator::alerts))
+        .routes(routes!(operator::acknowledge))
+        .routes(routes!(operator::silences, operator::silence))
+        .routes(routes!(operator::end_silence))
+        .routes(routes!(operator::deliveries))
+        .routes(routes!(operator::retry))
         .routes(routes!(healthz))
         .routes(routes!(readyz))
 }
@@ -173,17 +203,17 @@ async fn page_or_not_found(request: Request) -> Response {
         return (StatusCode::NOT_FOUND, "not found\n").into_response();
     };
     if matches!(*request.method(), Method::GET | Method::HEAD) {
-        page
-    } else {
-        method_not_allowed(request).await
+        return page;
     }
-}
-
-async fn method_not_allowed(request: Request) -> Response {
-    let mut response =
-        problem(StatusCode::METHOD_NOT_ALLOWED, format!("{} is read-only", request.uri().path()));
+    let mut response = method_not_allowed(request).await;
     response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
     response
+}
+
+/// The router says in `Allow` what is.
+async fn method_not_allowed(request: Request) -> Response {
+    let detail = format!("{} does not take {}", request.uri().path(), request.method());
+    problem(StatusCode::METHOD_NOT_ALLOWED, detail)
 }
 
 #[cfg(test)]

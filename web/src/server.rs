@@ -1,10 +1,15 @@
 //! The accept loop. `axum::serve` has no header time-out and no cap, so silent
 //! clients would stay for ever; this one sheds them.
 
-use std::{io, sync::Arc, time::Duration};
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::Router;
-use hyper::server::conn::http1;
+use hyper::{
+    Request,
+    body::Incoming,
+    server::conn::http1,
+    service::{Service as _, service_fn},
+};
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
     server::graceful::GracefulShutdown,
@@ -12,17 +17,28 @@ use hyper_util::{
 };
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::{OwnedSemaphorePermit, Semaphore},
+    sync::{OwnedSemaphorePermit, Semaphore, watch},
     task::JoinSet,
     time::{sleep, timeout},
 };
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    Status,
+    Access, Control, Status,
     feed::Feed,
+    guard::Peer,
     routes::{self, Shared},
 };
+
+/// What is served, and who may change something.
+pub struct Site {
+    /// What is shown.
+    pub status: Arc<dyn Status>,
+    /// What operators can have done.
+    pub control: Arc<dyn Control>,
+    /// Who may; it may change while it is served.
+    pub access: watch::Receiver<Access>,
+}
 
 /// How much clients may ask for.
 #[derive(Debug, Clone)]
@@ -30,6 +46,8 @@ pub struct Limits {
     /// A connection that takes longer to send a request's head is closed; so is
     /// one that stays idle for as long between requests.
     pub header_timeout: Duration,
+    /// A request whose body takes longer is refused.
+    pub body_timeout: Duration,
     /// Connections at a time; one more is closed at once.
     pub connections: usize,
     /// Event streams at a time; one more is answered 503, so that readiness
@@ -49,6 +67,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             header_timeout: Duration::from_secs(10),
+            body_timeout: Duration::from_secs(10),
             connections: 256,
             event_streams: 192,
             event_interval: Duration::from_secs(1),
@@ -63,12 +82,8 @@ impl Default for Limits {
 ///
 /// # Errors
 /// Fails if the listener is unusable.
-pub async fn serve(
-    listener: TcpListener,
-    status: Arc<dyn Status>,
-    shutdown: CancellationToken,
-) -> io::Result<()> {
-    serve_with(listener, status, shutdown, Limits::default()).await
+pub async fn serve(listener: TcpListener, site: Site, shutdown: CancellationToken) -> io::Result<()> {
+    serve_with(listener, site, shutdown, Limits::default()).await
 }
 
 /// Serves the page and the API within `limits` until `shutdown`.
@@ -80,14 +95,17 @@ pub async fn serve(
 /// Fails if the listener is unusable.
 pub async fn serve_with(
     listener: TcpListener,
-    status: Arc<dyn Status>,
+    site: Site,
     shutdown: CancellationToken,
     limits: Limits,
 ) -> io::Result<()> {
     let address = listener.local_addr()?;
+    let Site { status, control, access } = site;
     let feed = Arc::new(Feed::new(status.as_ref()));
     let router = routes::router(Shared {
         status,
+        control,
+        access,
         feed: Arc::clone(&feed),
         limits: limits.clone(),
         streams: Arc::new(Semaphore::new(limits.event_streams)),
@@ -109,8 +127,8 @@ async fn accept(listener: TcpListener, router: Router, limits: &Limits, shutdown
             Some(_) = connections.join_next() => continue,
             accepted = listener.accept() => accepted,
         };
-        let stream = match accepted {
-            Ok((stream, _)) => stream,
+        let (stream, peer) = match accepted {
+            Ok(accepted) => accepted,
             Err(error) if is_the_clients(&error) => continue,
             Err(error) => {
                 tracing::warn!(%error, "failed to accept a connection");
@@ -125,7 +143,7 @@ async fn accept(listener: TcpListener, router: Router, limits: &Limits, shutdown
             tracing::warn!(is_full, cap = limits.connections, "the connection cap");
         }
         let Ok(place) = place else { continue };
-        connections.spawn(connection(stream, place, router.clone(), limits, &graceful));
+        connections.spawn(connection(stream, peer, place, router.clone(), limits, &graceful));
     }
     drop(listener);
     if timeout(limits.drain_timeout, graceful.shutdown()).await.is_err() {
@@ -137,6 +155,7 @@ async fn accept(listener: TcpListener, router: Router, limits: &Limits, shutdown
 /// One client's requests, one after the other.
 fn connection(
     stream: TcpStream,
+    peer: SocketAddr,
     place: OwnedSemaphorePermit,
     router: Router,
     limits: &Limits,
@@ -148,10 +167,15 @@ fn connection(
     if let Err(error) = tuned {
         tracing::debug!(%error, "failed to set the socket's options");
     }
+    let router = TowerToHyperService::new(router);
+    let service = service_fn(move |mut request: Request<Incoming>| {
+        request.extensions_mut().insert(Peer(peer));
+        router.call(request)
+    });
     let serving = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(limits.header_timeout)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+        .serve_connection(TokioIo::new(stream), service);
     let watched = graceful.watch(serving);
     async move {
         let _place = place;

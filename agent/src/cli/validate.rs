@@ -2,12 +2,14 @@
 
 use std::process::ExitCode;
 
+use chrono::{DateTime, Utc};
 use clap::Args;
 use serde_json::json;
 
 use super::ConfigFile;
 use crate::{
     app,
+    clock::Clock,
     config::{self, LoadError},
     exit,
     plan::Plan,
@@ -50,7 +52,10 @@ impl Validate {
                     config.agent.keep.as_secs_f64() / 86_400.0,
                     plan.disk_bytes(config.agent.keep) / 1e9,
                 ));
-                if let Some(warning) = plan.overload(config.agent.max_flows) {
+                let now = Clock::system().now();
+                super::print(&alerting(&plan, now));
+                for warning in plan.notices(config.agent.max_flows).into_iter().chain(plan.past_windows(now))
+                {
                     eprintln!("vipwatch: {warning}");
                 }
                 ExitCode::SUCCESS
@@ -58,6 +63,32 @@ impl Validate {
             Err(code) => code.into(),
         }
     }
+}
+
+/// Who is told, and when not.
+fn alerting(plan: &Plan, now: DateTime<Utc>) -> String {
+    let routes = &plan.policy.routes;
+    let rest = if routes.iter().any(|route| route.matcher.is_everything()) {
+        ""
+    } else {
+        "; what none of them takes goes to every receiver"
+    };
+    let mut text = match routes.len() {
+        0 => "Alerts go to every receiver.".to_owned(),
+        some => format!("Alerts go by {}{rest}.", count(some, "route")),
+    };
+    let windows = &plan.maintenance;
+    let shown = |instant: DateTime<Utc>| instant.format("%Y-%m-%d %H:%M UTC");
+    let open = windows.iter().filter_map(|window| Some((window.active(now)?, &window.name)));
+    let next = windows.iter().filter(|window| window.active(now).is_none());
+    let next = next.filter_map(|window| Some((window.next(now)?, &window.name))).min();
+    let open = open.map(|(until, name)| format!("{name} is open until {}", shown(until)));
+    let next = next.map(|(from, name)| format!("{name} opens next, on {}", shown(from)));
+    let changes: Vec<String> = open.chain(next).collect();
+    if !changes.is_empty() {
+        text += &format!(" {}: {}.", count(windows.len(), "maintenance window"), changes.join("; "));
+    }
+    text + "\n"
 }
 
 fn count(n: usize, what: &str) -> String {

@@ -2,7 +2,7 @@
 
 use std::{
     net::{IpAddr, SocketAddr},
-    path::{Path, PathBuf},
+    path::PathBuf,
     time::Duration,
 };
 
@@ -12,9 +12,14 @@ use super::{
     address::OpenUrl,
     duration::{DAY, HOUR, SECOND, Time},
     name::Line,
+    reader::{Reader, Slot},
+    secret::{Hidden, Secret},
     table::table,
-    value::Whole,
+    value::{Complaint, Text, Whole},
 };
+
+/// A token that is shorter can be guessed.
+const SHORTEST_TOKEN: usize = 16;
 
 /// The agent itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,6 +32,8 @@ pub struct Agent {
     pub database: PathBuf,
     /// The page as those reach it who are told about an alert.
     pub page_url: Url,
+    /// What operators have to show who change something; without it, only this host is let in.
+    pub api_token: Option<Secret>,
     /// The most flows that may be open at once, over all probes.
     pub max_flows: usize,
     /// How long results are kept.
@@ -46,6 +53,11 @@ table! {
         default database: PathBuf = "vipwatch.db",
         /// The page's URL as the receivers of alerts reach it. Left out: derived from listen.
         optional page_url: OpenUrl,
+        /// The token that acknowledging, silencing and retrying take, from anywhere. Left out: they are taken from this
+        /// host's loopback alone. Never shown.
+        optional api_token: Hidden<ApiToken>,
+        /// A file that holds that token.
+        optional api_token_file: PathBuf,
         /// The most flows that may be open at once, over all probes.
         default max_flows: Whole<u32, 1, 65_536> = 256,
         /// How long results are kept.
@@ -55,8 +67,26 @@ table! {
     }
 }
 
+/// The token of those who may change something.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct ApiToken(Secret);
+
+impl Text for ApiToken {
+    const WHAT: &'static str = "a token: at least 16 characters of printable ASCII without spaces";
+    const EXAMPLE: &'static str = "${VIPWATCH_API_TOKEN}";
+
+    fn parse(text: &str) -> Result<Self, Complaint> {
+        if text.len() < SHORTEST_TOKEN || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err(Complaint::expected::<Self>().hint("make one with `openssl rand -hex 32`"));
+        }
+        Ok(Self(Secret::from(text.to_owned())))
+    }
+}
+
 impl AgentTable {
-    pub(super) fn resolve(self, base: &Path) -> Option<Agent> {
+    pub(super) fn resolve(self, reader: &mut Reader<'_>) -> Option<Agent> {
+        let base = reader.base();
+        let api_token = self.api_token(reader);
         let listen = self.listen.required()?;
         let page_url = match self.page_url.optional()? {
             Some(OpenUrl(url)) => url,
@@ -67,10 +97,33 @@ impl AgentTable {
             listen,
             database: base.join(self.database.required()?),
             page_url,
+            api_token: api_token?,
             max_flows: usize::try_from(self.max_flows.required()?.get()).ok()?,
             keep: self.keep.required()?.get(),
             grace: self.grace.required()?.get(),
         })
+    }
+
+    /// The token, if there is one; nothing at all after a fault.
+    fn api_token(&self, reader: &mut Reader<'_>) -> Option<Option<Secret>> {
+        reader.exclusive(&[
+            ("api_token", self.api_token.written()),
+            ("api_token_file", self.api_token_file.written()),
+        ]);
+        let token = match (&self.api_token, &self.api_token_file) {
+            (Slot::Given(token), _) => {
+                let Hidden(token) = &token.value;
+                token.clone()
+            }
+            (Slot::Absent, Slot::Given(file)) => {
+                let secret = reader.secret(file)?;
+                let token = ApiToken::parse(secret.expose());
+                token.map_err(|complaint| reader.complain(file.place(), complaint)).ok()?
+            }
+            (Slot::Absent, Slot::Absent) => return Some(None),
+            _ => return None,
+        };
+        Some(Some(token.0))
     }
 }
 

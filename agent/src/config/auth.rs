@@ -7,8 +7,8 @@ use hyper::header::HeaderValue;
 
 use super::{
     fault::Span,
-    protocol::{HTTP, Spoken},
-    reader::{Reader, Slot},
+    meaning::Deciding,
+    reader::{At, Reader, Slot},
     secret::{Hidden, Secret},
     table::table,
     value::{Complaint, Text, text_values},
@@ -81,13 +81,29 @@ impl Text for Token {
 text_values!(Username);
 
 impl AuthTable {
-    /// Reports the keys that are of no use where no HTTP is spoken.
-    pub(super) fn check(&self, spoken: &Spoken, reader: &mut Reader<'_>) {
-        spoken.takes("username", &self.username, HTTP, reader);
-        spoken.takes("password", &self.password, HTTP, reader);
-        spoken.takes("password_file", &self.password_file, HTTP, reader);
-        spoken.takes("bearer_token", &self.bearer_token, HTTP, reader);
-        spoken.takes("bearer_token_file", &self.bearer_token_file, HTTP, reader);
+    /// Reports the keys beside `word` where it is none of `logins`, and no token goes with it unless it is one of
+    /// `tokens`.
+    pub(super) fn check<W: Deciding>(
+        &self,
+        word: &At<W>,
+        logins: &[W],
+        tokens: &[W],
+        reader: &mut Reader<'_>,
+    ) {
+        word.takes("username", &self.username, logins, reader);
+        word.takes("password", &self.password, logins, reader);
+        word.takes("password_file", &self.password_file, logins, reader);
+        word.takes("bearer_token", &self.bearer_token, tokens, reader);
+        word.takes("bearer_token_file", &self.bearer_token_file, tokens, reader);
+    }
+
+    /// The user's name, its place, and the password, where a login takes them as they are; nothing at all after a
+    /// fault.
+    pub(super) fn login(self, reader: &mut Reader<'_>) -> Option<Option<(Span, String, Secret)>> {
+        let password = self.password(reader)?;
+        let place = self.username.written();
+        let name = self.username.optional()?.map(|Username(name)| name);
+        Some(place.zip(name).zip(password).map(|((place, name), password)| (place, name, password)))
     }
 
     /// The value of the `Authorization` header, if there is to be one; nothing at all after a fault. `own` is the

@@ -16,20 +16,28 @@ pub(super) trait Choice: Clone + Sized + 'static {
     const ELSEWHERE: &'static [(&'static str, &'static str)];
 }
 
-/// Makes a value of an enum, given the words for its variants.
+/// Makes a value of an enum, given the words for its variants; of one of the model's, in its stored words.
 macro_rules! choice {
-    (
-        $type:ty: $what:literal { $($word:literal => $value:expr),+ $(,)? }
-        $(later { $($later:literal),+ })?
-        $(elsewhere { $($other:literal => $how:literal),+ $(,)? })?
-    ) => {
+    ($type:ty: $what:literal, in stored words) => {
         impl $crate::config::choice::Choice for $type {
             const WHAT: &'static str = $what;
-            const WORDS: &'static [(&'static str, Self)] = &[$(($word, $value)),+];
-            const LATER: &'static [&'static str] = &[$($($later),+)?];
-            const ELSEWHERE: &'static [(&'static str, &'static str)] = &[$($(($other, $how)),+)?];
+            const WORDS: &'static [(&'static str, Self)] = &{
+                let mut words = [("", <$type>::ALL[0]); <$type>::ALL.len()];
+                let mut nth = 0;
+                while nth < words.len() {
+                    words[nth] = (<$type>::ALL[nth].as_str(), <$type>::ALL[nth]);
+                    nth += 1;
+                }
+                words
+            };
+            const LATER: &'static [&'static str] = &[];
+            const ELSEWHERE: &'static [(&'static str, &'static str)] = &[];
         }
 
+        $crate::config::choice::choice! { @text $type: $what }
+    };
+
+    (@text $type:ty: $what:literal) => {
         impl $crate::config::value::Text for $type {
             const WHAT: &'static str = $what;
             const EXAMPLE: &'static str = <Self as $crate::config::choice::Choice>::WORDS[0].0;
@@ -51,6 +59,21 @@ macro_rules! choice {
                 $crate::config::choice::schema::<Self>()
             }
         }
+    };
+
+    (
+        $type:ty: $what:literal { $($word:literal => $value:expr),+ $(,)? }
+        $(later { $($later:literal),+ })?
+        $(elsewhere { $($other:literal => $how:literal),+ $(,)? })?
+    ) => {
+        impl $crate::config::choice::Choice for $type {
+            const WHAT: &'static str = $what;
+            const WORDS: &'static [(&'static str, Self)] = &[$(($word, $value)),+];
+            const LATER: &'static [&'static str] = &[$($($later),+)?];
+            const ELSEWHERE: &'static [(&'static str, &'static str)] = &[$($(($other, $how)),+)?];
+        }
+
+        $crate::config::choice::choice! { @text $type: $what }
     };
 }
 pub(super) use choice;

@@ -9,6 +9,7 @@ use super::{
     departure::{Departure, DepartureLayer},
     name::Name,
     reader::{At, Reader},
+    rule::{AlertRules, RulesLayer},
     table::table,
     timing::{Layer, Timing},
     value::{List, OneOrMore, Tables, Whole},
@@ -29,6 +30,8 @@ pub struct Cluster {
     pub timing: Timing,
     /// How polls and pings of nodes leave this host.
     pub departure: Departure,
+    /// When alerts about nodes are opened.
+    pub alerts: AlertRules,
 }
 
 table! {
@@ -65,6 +68,7 @@ impl ClusterTable {
     pub(super) fn resolve(
         self,
         timing: &Layer,
+        rules: &RulesLayer,
         departure: &DepartureLayer,
         reader: &mut Reader<'_>,
     ) -> Option<Cluster> {
@@ -77,12 +81,14 @@ impl ClusterTable {
                     .hint("add a [[cluster.node]] with its addresses for every node");
             }
         }
+        let timing = timing.clone().timing()?;
         Some(Cluster {
             pod_cidrs: self.pod_cidrs.optional()?.map(List::into_values).unwrap_or_default(),
             nodes: self.node.required()?.map(NodeTable::resolve)?,
             kube_proxy_health_port: self.kube_proxy_health_port.optional()?.map(Whole::get),
             ping_nodes: self.ping_nodes.required()?,
-            timing: timing.clone().timing()?,
+            alerts: rules.rules(&timing)?,
+            timing,
             departure: departure.clone().departure()?,
         })
     }

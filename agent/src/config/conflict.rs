@@ -3,9 +3,11 @@
 use std::{collections::BTreeMap, fmt::Display, net::IpAddr};
 
 use super::{
-    Root,
+    Root, alerts,
     cluster::{ClusterTable, NodeTable},
+    inhibit,
     reader::{At, Reader, Slot},
+    route,
     service::ServiceTable,
     value::{List, Tables},
 };
@@ -19,11 +21,16 @@ pub(super) fn check(root: &Root, reader: &mut Reader<'_>) {
     unique("service", services.iter().filter_map(|service| service.name.given()), reader);
     unique("probe", probes.iter().filter_map(|probe| probe.name.given()), reader);
     unique("receiver", tables(&root.receiver).iter().filter_map(|receiver| receiver.name.given()), reader);
+    let windows = tables(&root.maintenance).iter().filter_map(|maintenance| maintenance.name.given());
+    unique("maintenance window", windows, reader);
     unique("node", nodes.iter().filter_map(|node| node.name.given()), reader);
 
     node_addresses(nodes, services, reader);
     pod_networks(cluster, nodes, reader);
     service_ports(services, nodes, reader);
+    redundancy(services, nodes, reader);
+    route::check(tables(&root.route), tables(&root.receiver), reader);
+    inhibit::check(tables(&root.inhibit), alerts::inhibits_by_default(&root.alerts), reader);
     if let Some(egress) = root.egress.given() {
         egress.value.check_references(probes, reader);
         egress.value.check_cluster(cluster, reader);
@@ -146,6 +153,18 @@ fn service_ports(services: &[ServiceTable], nodes: &[NodeTable], reader: &mut Re
             reader
                 .fault(port.place(), "a health check node port, but no node to ask on it")
                 .hint("add a [[cluster.node]] with its addresses for every node");
+        }
+    }
+}
+
+/// No more nodes can be healthy than there are.
+fn redundancy(services: &[ServiceTable], nodes: &[NodeTable], reader: &mut Reader<'_>) {
+    for least in services.iter().filter_map(|service| service.min_healthy_nodes.given()) {
+        // Without any nodes it is the health check node port that is at fault.
+        if !nodes.is_empty() && least.value.get() as usize > nodes.len() {
+            reader
+                .fault(least.place(), format!("there are fewer nodes than that: {}", nodes.len()))
+                .hint("correct it, or add a [[cluster.node]] for every node");
         }
     }
 }

@@ -13,7 +13,8 @@ use super::{
 const UNITS: [(&str, u64); 5] = [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
 
 pub(super) const SECOND: u64 = 1_000;
-pub(super) const HOUR: u64 = 3_600 * SECOND;
+pub(super) const MINUTE: u64 = 60 * SECOND;
+pub(super) const HOUR: u64 = 60 * MINUTE;
 pub(super) const DAY: u64 = 24 * HOUR;
 
 /// A duration of at least `MIN` and at most `MAX` milliseconds.
@@ -54,6 +55,17 @@ impl<const MIN: u64, const MAX: u64> Value for Time<MIN, MAX> {
     }
 }
 
+/// Reads a duration that was written somewhere else than in the file.
+///
+/// # Errors
+/// When it is none: what is wrong, and what one looks like.
+pub fn read(text: &str) -> Result<Duration, String> {
+    parse(text).map_err(|Complaint { message, hint }| match hint {
+        Some(hint) => format!("{message}; {hint}"),
+        None => message,
+    })
+}
+
 /// Reads a duration: whole numbers with units, the larger unit first.
 fn parse(text: &str) -> Result<Duration, Complaint> {
     let malformed = || {
@@ -81,8 +93,9 @@ fn parse(text: &str) -> Result<Duration, Complaint> {
     Ok(Duration::from_millis(millis))
 }
 
-/// Writes a duration the way [`parse`] reads it.
-pub(super) fn show(duration: Duration) -> String {
+/// Writes a duration the way [`read`] reads it.
+#[must_use]
+pub fn show(duration: Duration) -> String {
     let mut rest = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
     let mut text = String::new();
     for (unit, length) in UNITS {

@@ -53,7 +53,7 @@ impl EchoTable {
             spoken.takes("canary", &self.canary, HTTP, reader);
         }
         let chosen = self.format.given().filter(|format| format.value != EchoFormat::Auto);
-        if let (Some(chosen), Protocol::Dns) = (chosen, spoken.protocol) {
+        if let (Some(chosen), Protocol::Dns) = (chosen, spoken.value) {
             reader
                 .fault(chosen.place(), "a DNS server has one way to echo: CoreDNS' whoami")
                 .hint("leave format out")

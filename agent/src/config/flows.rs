@@ -161,7 +161,7 @@ impl FlowsTable {
         };
         let implied = if echo.is_some() { implied } else { Expectation::Answer };
         Some(Flows {
-            speech: match spoken.protocol {
+            speech: match spoken.value {
                 Protocol::Http => Speech::Http { request: request?, expect: expect?, tls: None },
                 Protocol::Https => Speech::Http { request: request?, expect: expect?, tls: Some(tls?) },
                 Protocol::Tcp => Speech::Tcp { talk: talk?, tls: None },
@@ -195,7 +195,7 @@ impl FlowsTable {
         self.http.has_body("expect_answer", &self.expect_answer, reader);
         self.check_expectation(spoken, echo, reader);
         self.check_dns(spoken, reader);
-        if spoken.protocol == Protocol::Udp && self.send.is_absent() {
+        if spoken.value == Protocol::Udp && self.send.is_absent() {
             reader
                 .missing(spoken.place(), "udp needs something to send")
                 .hint("add for example send = \"clientip\", which agnhost and vipwatch echo understand");
@@ -217,7 +217,7 @@ impl FlowsTable {
     }
 
     fn check_dns(&self, spoken: &Spoken, reader: &mut Reader<'_>) {
-        if spoken.protocol != Protocol::Dns {
+        if spoken.value != Protocol::Dns {
             return;
         }
         if self.dns.is_absent() {

@@ -107,7 +107,7 @@ impl HttpTable {
         spoken.takes("host", &self.host, HTTP, reader);
         spoken.takes("method", &self.method, HTTP, reader);
         spoken.takes("headers", &self.headers, HTTP, reader);
-        self.auth.check(spoken, reader);
+        self.auth.check(spoken, HTTP, HTTP, reader);
         spoken.takes("expect_status", &self.expect_status, HTTP, reader);
     }
 

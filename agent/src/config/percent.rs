@@ -1,47 +1,62 @@
 //! Shares as people write them: `25%`.
 
-use super::value::{Complaint, Text, text_values};
+use schemars::Schema;
 
-/// A share in whole percent, less than all.
+use super::{
+    reader::{Reader, Toml},
+    value::{Complaint, Text, Value, text_schema},
+};
+
+/// A share of at least `MIN` and at most `MAX` percent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Percent(u32);
+pub(super) struct Percent<const MIN: u32, const MAX: u32>(u32);
 
-impl Percent {
+impl<const MIN: u32, const MAX: u32> Percent<MIN, MAX> {
     pub(super) fn get(self) -> u32 {
         self.0
     }
 }
 
-impl Text for Percent {
+impl<const MIN: u32, const MAX: u32> Text for Percent<MIN, MAX> {
     const WHAT: &'static str = "a share in percent";
     const EXAMPLE: &'static str = "25%";
 
     fn parse(text: &str) -> Result<Self, Complaint> {
-        let number = text.strip_suffix('%').filter(|number| number.bytes().all(|byte| byte.is_ascii_digit()));
-        let share = number.and_then(|number| number.parse().ok()).filter(|share| *share < 100);
-        share.map(Self).ok_or_else(|| {
-            Complaint::new("this is not a share in percent").hint("a whole number from \"0%\" to \"99%\"")
-        })
+        let digits = text.strip_suffix('%').filter(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()));
+        let share = digits.and_then(|digits| digits.parse().ok()).ok_or_else(Complaint::expected::<Self>)?;
+        if !(MIN..=MAX).contains(&share) {
+            return Err(Complaint::new(format!("expected a share from {MIN}% to {MAX}%")));
+        }
+        Ok(Self(share))
     }
 
     fn pattern() -> Option<String> {
-        Some("[0-9]{1,2}%".to_owned())
+        Some("[0-9]{1,3}%".to_owned())
     }
 }
 
-text_values!(Percent);
+impl<const MIN: u32, const MAX: u32> Value for Percent<MIN, MAX> {
+    fn read(value: &Toml<'_>, reader: &mut Reader<'_>) -> Option<Self> {
+        reader.text(value)
+    }
+
+    fn schema() -> Schema {
+        text_schema::<Self>()
+    }
+}
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn shares_are_whole_and_less_than_all() {
-        for (text, share) in [("0%", 0), ("7%", 7), ("25%", 25), ("99%", 99)] {
-            assert_eq!(Percent::parse(text).unwrap().get(), share);
+    fn shares_are_whole_and_carry_their_sign() {
+        for (text, share) in [("0%", 0), ("7%", 7), ("25%", 25), ("100%", 100)] {
+            assert_eq!(Percent::<0, 100>::parse(text).unwrap().get(), share);
         }
-        for text in ["", "%", "25", "25 %", "-1%", "+1%", "2.5%", "100%", "99999999999%", "é%"] {
-            assert!(Percent::parse(text).is_err(), "{text}");
+        for text in ["", "%", "25", "25 %", "-1%", "+1%", "2.5%", "101%", "99999999999%", "é%"] {
+            assert!(Percent::<0, 100>::parse(text).is_err(), "{text}");
         }
+        assert!(Percent::<1, 99>::parse("0%").is_err() && Percent::<1, 99>::parse("100%").is_err());
     }
 }

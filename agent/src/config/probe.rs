@@ -13,9 +13,12 @@ use super::{
     departure::DepartureLayer,
     echo::EchoTable,
     flows::{Flows, FlowsTable, Setting},
+    meaning::Deciding as _,
     name::Name,
+    occasion::Occasions,
     protocol::{HTTP, Protocol, Spoken, Takers},
     reader::{At, Reader, Slot},
+    rule::{AlertRules, ProbeRulesTable, RulesLayer},
     table::table,
     target::Target,
     timing::{Layer, Timing, TimingTable},
@@ -33,6 +36,8 @@ pub struct Probe {
     pub errand: Errand,
     /// When and how persistently it is probed.
     pub timing: Timing,
+    /// When its alerts are opened.
+    pub alerts: AlertRules,
 }
 
 /// What a probe does at its target.
@@ -100,6 +105,8 @@ table! {
         flatten flows: FlowsTable,
         /// The probe's own timing.
         flatten timing: TimingTable,
+        /// The probe's own rules for its alerts.
+        optional alerts: ProbeRulesTable,
     }
 }
 
@@ -107,6 +114,7 @@ impl ProbeTable {
     pub(super) fn resolve(
         self,
         timing: &Layer,
+        rules: &RulesLayer,
         departure: &DepartureLayer,
         reader: &mut Reader<'_>,
     ) -> Option<Probe> {
@@ -118,7 +126,7 @@ impl ProbeTable {
             self.flows.departure.families(&[address], reader);
         }
         let (name, url) = (self.name.clone().required(), self.shown(&spoken));
-        let errand = if spoken.protocol == Protocol::Icmp {
+        let errand = if spoken.value == Protocol::Icmp {
             self.flows.check(&spoken, &self.echo, reader);
             let departure = self.flows.departure.layer(departure, reader).departure();
             let Some(Place::Node(address)) = place else { return None };
@@ -131,7 +139,13 @@ impl ProbeTable {
             let Some(Place::Port(host, port)) = place else { return None };
             Errand::Flows { host, port, flows }
         };
-        Some(Probe { name: name?.0, url: url?, errand, timing: timing? })
+        let occasions = match &errand {
+            Errand::Flows { flows, .. } => Occasions::of(flows),
+            Errand::Ping { .. } => Occasions::default(),
+        };
+        let rules = rules.with(&self.alerts, Some(&occasions), reader);
+        let timing = timing?;
+        Some(Probe { name: name?.0, url: url?, errand, alerts: rules.rules(&timing)?, timing })
     }
 
     /// What is spoken: by the kind, and for HTTP by the URL.
@@ -139,8 +153,8 @@ impl ProbeTable {
         let kind = self.kind.given()?;
         let tls = self.url.given().filter(|url| url.value.0.scheme() == "https");
         Some(match (kind.value.0, tls) {
-            (Protocol::Http, Some(url)) => Spoken { protocol: Protocol::Https, span: url.span.clone() },
-            (protocol, _) => Spoken { protocol, span: kind.span.clone() },
+            (Protocol::Http, Some(url)) => Spoken { value: Protocol::Https, span: url.span.clone() },
+            (value, _) => Spoken { value, span: kind.span.clone() },
         })
     }
 
@@ -156,7 +170,7 @@ impl ProbeTable {
                 reader.missing(spoken.place(), "http needs the key url").hint(hint);
             }
             (false, _, Slot::Absent) => {
-                let word = spoken.protocol.word();
+                let word = spoken.value.word();
                 let hint = format!("add for example address = {:?}", example(spoken));
                 reader.missing(spoken.place(), format!("{word} needs the key address")).hint(hint);
             }
@@ -176,7 +190,7 @@ impl ProbeTable {
         let target = &self.address.given()?.value;
         let question = self.flows.dns.given().and_then(|dns| dns.value.name.given());
         let question = question.map_or_else(String::new, |name| format!("/{}", name.value.0));
-        Some(format!("{}://{target}{question}", spoken.protocol.word()))
+        Some(format!("{}://{target}{question}", spoken.value.word()))
     }
 }
 
@@ -206,7 +220,7 @@ fn of_url(url: &Url) -> Option<Place> {
 }
 
 fn of_address(spoken: &Spoken, target: &At<Target>, reader: &mut Reader<'_>) -> Option<Place> {
-    let wrong = match (spoken.protocol, &target.value) {
+    let wrong = match (spoken.value, &target.value) {
         (Protocol::Icmp, Target::Host(Host::Address(address))) => return Some(Place::Node(*address)),
         (Protocol::Icmp, Target::Host(Host::Name(_))) => "icmp takes an address, not a name",
         (Protocol::Icmp, Target::Server(_)) => "icmp takes an address and no port",
@@ -218,7 +232,7 @@ fn of_address(spoken: &Spoken, target: &At<Target>, reader: &mut Reader<'_>) -> 
 }
 
 fn example(spoken: &Spoken) -> &'static str {
-    if spoken.protocol == Protocol::Icmp { "192.0.2.30" } else { Target::EXAMPLE }
+    if spoken.value == Protocol::Icmp { "192.0.2.30" } else { Target::EXAMPLE }
 }
 
 /// Path and query of a URL.

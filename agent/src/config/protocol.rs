@@ -1,10 +1,6 @@
 //! What is spoken to a target, and which keys go with it.
 
-use super::{
-    choice::choice,
-    fault::Span,
-    reader::{Reader, Slot},
-};
+use super::{choice::choice, meaning::Deciding, reader::At};
 
 /// What is spoken to a target.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,9 +39,8 @@ pub(super) const ECHO: Takers =
     &[Protocol::Http, Protocol::Https, Protocol::Tcp, Protocol::Tls, Protocol::Udp, Protocol::Dns];
 pub(super) const DNS: Takers = &[Protocol::Dns];
 
-impl Protocol {
-    /// The word that stands for it.
-    pub(super) fn word(self) -> &'static str {
+impl Deciding for Protocol {
+    fn word(self) -> &'static str {
         match self {
             Self::Http => "http",
             Self::Https => "https",
@@ -59,34 +54,4 @@ impl Protocol {
 }
 
 /// What is spoken, and the place that says so (none where it is the default).
-#[derive(Debug, Clone)]
-pub(super) struct Spoken {
-    pub(super) protocol: Protocol,
-    pub(super) span: Option<Span>,
-}
-
-impl Spoken {
-    /// The place, for pointing a fault at.
-    pub(super) fn place(&self) -> Span {
-        self.span.clone().unwrap_or(0..0)
-    }
-
-    pub(super) fn is_one_of(&self, takers: Takers) -> bool {
-        takers.contains(&self.protocol)
-    }
-
-    /// Reports `key` where it is written beside a protocol that does not take it.
-    pub(super) fn takes<T>(&self, key: &str, slot: &Slot<T>, takers: Takers, reader: &mut Reader<'_>) {
-        let Some(place) = slot.written().filter(|_| !self.is_one_of(takers)) else { return };
-        let word = self.protocol.word();
-        let takers: Vec<&str> = takers.iter().map(|taker| taker.word()).collect();
-        let mut hint = format!("it goes with {}", takers.join(", "));
-        if self.span.is_none() {
-            hint += &format!("; where nothing else is said, {word} is spoken");
-        }
-        reader
-            .fault(place, format!("{key} has no meaning for {word}"))
-            .hint(hint)
-            .also(self.span.as_ref(), format!("this makes it {word}"));
-    }
-}
+pub(super) type Spoken = At<Protocol>;

@@ -41,6 +41,11 @@ pub(super) enum Slot<T> {
 }
 
 impl<T> Slot<T> {
+    /// A value that holds where the file says nothing.
+    pub(super) fn built_in(value: T) -> Self {
+        Self::Given(At { value, span: None })
+    }
+
     pub(super) fn given(&self) -> Option<&At<T>> {
         match self {
             Self::Given(at) => Some(at),

@@ -11,8 +11,10 @@ use super::{
     echo::ServiceEchoTable,
     flows::{Flows, FlowsTable, Setting},
     name::{DnsName, Line, Name},
-    protocol::{HTTP, Protocol, Spoken},
+    occasion::Occasions,
+    protocol::{HTTP, Protocol},
     reader::{Reader, Slot},
+    rule::{AlertRules, RulesLayer, ServiceRulesTable},
     table::table,
     timing::{Layer, Timing, TimingTable},
     value::{Complaint, List, Pairs, Text, Whole, text_values},
@@ -39,6 +41,10 @@ pub struct Service {
     pub labels: BTreeMap<String, String>,
     /// When and how persistently it is probed.
     pub timing: Timing,
+    /// When its alerts are opened.
+    pub alerts: AlertRules,
+    /// With fewer nodes that have a ready endpoint, its redundancy is lost; zero for no such wish.
+    pub min_healthy_nodes: u32,
 }
 
 /// The name of a Service within its cluster. Shown as `namespace/name`.
@@ -88,6 +94,11 @@ table! {
         flatten flows: FlowsTable,
         /// Words of your own, put on alerts and metrics.
         optional labels: Pairs<Name, Line>,
+        /// How many nodes have to have a ready endpoint for the service to be redundant. Takes health_check_node_port and
+        /// the policy Local.
+        optional min_healthy_nodes: Whole<u32, 1, 4_096>,
+        /// The service's own rules for its alerts.
+        optional alerts: ServiceRulesTable,
         /// The service's own timing.
         flatten timing: TimingTable,
     }
@@ -107,6 +118,7 @@ impl ServiceTable {
     pub(super) fn resolve(
         self,
         timing: &Layer,
+        rules: &RulesLayer,
         departure: &DepartureLayer,
         reader: &mut Reader<'_>,
     ) -> Option<Service> {
@@ -121,7 +133,7 @@ impl ServiceTable {
         let (echo, echo_path) = ServiceEchoTable::split(self.echo);
         let policy = self.external_traffic_policy.required();
         let flows = self.protocol.given().and_then(|protocol| {
-            let spoken = Spoken { protocol: protocol.value, span: protocol.span.clone() };
+            let spoken = protocol.clone();
             spoken.takes("path", &self.path, HTTP, reader);
             spoken.takes("path", &echo_path, HTTP, reader);
             if let (Some(path), Some(echo)) = (self.path.written(), echo.written())
@@ -143,6 +155,21 @@ impl ServiceTable {
             };
             self.flows.resolve(Setting { spoken, path, echo, implied, below: departure }, reader)
         });
+        if let Some(least) = self.min_healthy_nodes.given()
+            && (self.health_check_node_port.is_absent() || policy == Some(TrafficPolicy::Cluster))
+        {
+            reader
+                .fault(least.place(), "nobody is asked how many nodes have a ready endpoint")
+                .hint("they tell it on health_check_node_port, with external_traffic_policy = \"Local\"");
+        }
+        let occasions = flows.as_ref().map(|flows| Occasions {
+            dns_name: !self.dns_name.is_absent(),
+            nodes: policy.filter(|_| !self.health_check_node_port.is_absent()),
+            redundancy: !self.min_healthy_nodes.is_absent(),
+            ..Occasions::of(flows)
+        });
+        let rules = rules.with(&self.alerts, occasions.as_ref(), reader);
+        let timing = timing?;
         Some(Service {
             name: self.name.required()?,
             vips: self.vips.required()?.into_values(),
@@ -155,7 +182,9 @@ impl ServiceTable {
                 Some(labels) => labels.pairs.into_iter().map(|(key, Line(text))| (key, text)).collect(),
                 None => BTreeMap::new(),
             },
-            timing: timing?,
+            alerts: rules.rules(&timing)?,
+            min_healthy_nodes: self.min_healthy_nodes.optional()?.map_or(0, Whole::get),
+            timing,
         })
     }
 }

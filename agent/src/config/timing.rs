@@ -11,7 +11,7 @@ use crate::schedule::{CronSchedule, Schedule};
 use super::{
     duration::{DAY, HOUR, Time, show},
     percent::Percent,
-    reader::{At, Reader, Slot},
+    reader::{Reader, Slot},
     table::table,
     value::{Complaint, Text, Whole, text_values},
 };
@@ -48,16 +48,16 @@ table! {
         optional timeout: Time<10, HOUR>,
         /// How many flows, each from a fresh socket, make a round. Without it: 4.
         optional flows: Whole<u8, 1, 64>,
-        /// How many bad rounds in a row open an alert. Without it: 2.
+        /// How many bad rounds in a row open an alert, of kinds without an after of their own. Without it: 2.
         optional alert_after: Whole<u32, 1, 1_000>,
-        /// How many good rounds in a row resolve it. Without it: 2.
+        /// How many good rounds in a row resolve it, of kinds without a resolve_after of their own. Without it: 2.
         optional resolve_after: Whole<u32, 1, 1_000>,
         /// How long the middle one of a round's answered flows may take; longer counts as degraded. Shorter than the
         /// timeout. Without it: whatever the timeout allows.
         optional max_latency: Time<1, HOUR>,
         /// Which share of a round's flows may fail, as long as others are answered; more counts as degraded. Without it:
         /// "0%".
-        optional max_loss: Percent,
+        optional max_loss: Percent<0, 99>,
     }
 }
 
@@ -103,13 +103,13 @@ impl Layer {
     /// What holds where the file says nothing.
     pub(super) fn built_in() -> Self {
         Self {
-            schedule: built_in(Schedule::Every(Duration::from_secs(10))),
-            timeout: built_in(Duration::from_secs(3)),
-            flows: built_in(4),
-            alert_after: built_in(2),
-            resolve_after: built_in(2),
+            schedule: Slot::built_in(Schedule::Every(Duration::from_secs(10))),
+            timeout: Slot::built_in(Duration::from_secs(3)),
+            flows: Slot::built_in(4),
+            alert_after: Slot::built_in(2),
+            resolve_after: Slot::built_in(2),
             max_latency: Slot::Absent,
-            max_loss: built_in(0),
+            max_loss: Slot::built_in(0),
         }
     }
 
@@ -126,10 +126,6 @@ impl Layer {
             limits: Limits { latency_us, loss_percent: self.max_loss.required()? },
         })
     }
-}
-
-fn built_in<T>(value: T) -> Slot<T> {
-    Slot::Given(At { value, span: None })
 }
 
 impl TimingTable {

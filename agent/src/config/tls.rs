@@ -109,7 +109,8 @@ impl TlsTable {
     }
 }
 
-fn roots(ca_file: &Slot<PathBuf>, reader: &mut Reader<'_>) -> Option<Roots> {
+/// Those in `ca_file` who may vouch for a server; without it, those of this host.
+pub(super) fn roots(ca_file: &Slot<PathBuf>, reader: &mut Reader<'_>) -> Option<Roots> {
     let ca = match ca_file {
         Slot::Absent => return Some(Roots::System),
         Slot::Faulty => return None,

@@ -1,99 +1,99 @@
-//! One receiver's lane: its deliveries in order, one attempt at a time.
+//! One receiver's lane: carries out what the model's lane says, one attempt at a time.
 
-use std::{
-    collections::{HashMap, HashSet},
-    sync::Arc,
+use std::{collections::HashMap, sync::Arc};
+
+use chrono::{DateTime, Utc};
+use tokio::{
+    sync::{mpsc, watch},
+    time::{Instant, Interval, MissedTickBehavior, interval_at},
+};
+use tokio_util::sync::CancellationToken;
+use vipwatch_model::{
+    delivery::{Delivery, DeliveryState},
+    lane::{self, Decision, LONGEST, Manner, RateLimit, Row, Step},
+    notification::Notification,
 };
 
-use chrono::{DateTime, TimeDelta, Utc};
-use tokio::sync::{mpsc, watch};
-use tokio_util::sync::CancellationToken;
-use vipwatch_model::notification::Notification;
-
 use super::{
-    ReceiverStatus, RecentDelivery,
-    backoff::{LONGEST, retry_delay},
+    CircuitStatus, ReceiverStatus,
     receiver::{Message, Receiver, Reply},
+    standing::Standing,
 };
 use crate::{
     clock::Clock,
     config,
-    store::{Attempted, Delivery, DeliveryState, Record, Store},
+    store::{Decided, LaneId, Notice, Record, Refill, Store},
 };
 
-/// How many deliveries may be on their way into a lane; it takes them into memory at once.
+/// How many notices may be on their way into a lane; it takes them in at once.
 pub(super) const QUEUE: usize = 64;
-/// How many alerts' deliveries the page remembers.
-const RECENT: usize = 256;
+/// How many deliveries a lane holds in memory: some megabytes of documents. The others stay in the database.
+const ROOM: usize = 512;
 
 pub(super) struct Lane {
-    name: String,
+    id: LaneId,
     config: watch::Receiver<config::Receiver>,
+    standing: watch::Receiver<Arc<Vec<Standing>>>,
     store: Arc<Store>,
     clock: Clock,
     statuses: Arc<watch::Sender<HashMap<String, ReceiverStatus>>>,
-    pending: Vec<Delivery>,
+    lane: lane::Lane,
 }
 
 impl Lane {
     pub(super) fn new(
-        name: String,
+        id: LaneId,
         config: watch::Receiver<config::Receiver>,
+        standing: watch::Receiver<Arc<Vec<Standing>>>,
         store: Arc<Store>,
         clock: Clock,
         statuses: Arc<watch::Sender<HashMap<String, ReceiverStatus>>>,
     ) -> Self {
-        Self { name, config, store, clock, statuses, pending: Vec::new() }
+        let lane = lane::Lane::new(manner(&config.borrow()), ROOM);
+        Self { id, config, standing, store, clock, statuses, lane }
     }
 
-    /// Runs until `stop`; gives back what is still to be delivered.
-    pub(super) async fn run(
-        mut self,
-        mut queue: mpsc::Receiver<Delivery>,
-        stop: CancellationToken,
-    ) -> (String, Vec<Delivery>) {
-        self.attend(&mut queue, &stop).await;
-        queue.close();
-        while let Some(delivery) = queue.recv().await {
-            self.accept(delivery);
-        }
-        (self.name, self.pending)
-    }
-
-    async fn attend(&mut self, queue: &mut mpsc::Receiver<Delivery>, stop: &CancellationToken) {
+    /// Runs until `stop`. What is still to be delivered then is in the database.
+    pub(super) async fn run(mut self, mut notices: mpsc::Receiver<Notice>, stop: CancellationToken) {
         let mut receiver = self.client();
+        let mut refresh = refresh_timer(&receiver);
         loop {
+            self.refill();
+            self.publish();
             let now = self.clock.now();
-            let due = next(&self.pending);
-            // The clock may have been set back meanwhile: nothing waits for longer than the longest pause.
-            let pause =
-                due.map(|i| (self.pending[i].next_at - now).to_std().unwrap_or_default().min(LONGEST));
+            let pause = match self.lane.next(now, || format!("digest-{}", uuid::Uuid::now_v7())) {
+                Step::Write(decision) => {
+                    self.carry_out(Some(decision));
+                    continue;
+                }
+                Step::Attempt(delivery) => {
+                    let attempt = attempt(receiver.as_ref(), &delivery, self.clock.now());
+                    // An attempt that the end interrupts is made again after the next start.
+                    let Some(reply) = self.meanwhile(attempt, &mut notices, &stop).await else { return };
+                    self.settle(&delivery, reply);
+                    continue;
+                }
+                Step::Wait(until) => Some((until - now).to_std().unwrap_or_default().min(LONGEST)),
+                Step::Idle => None,
+            };
             tokio::select! {
                 biased;
                 () = stop.cancelled() => return,
                 Ok(()) = self.config.changed() => {
                     receiver = self.client();
-                    self.hurry();
+                    refresh = refresh_timer(&receiver);
+                    self.lane.reconfigure(manner(&self.config.borrow()), self.clock.now());
                 }
-                received = queue.recv() => match received {
-                    Some(delivery) => self.accept(delivery),
+                heard = notices.recv() => match heard {
+                    Some(notice) => self.hear(notice),
                     None => return,
                 },
-                () = tokio::time::sleep(pause.unwrap_or_default()), if due.is_some() => {
-                    let Some(delivery) = due.map(|i| self.pending[i].clone()) else { continue };
-                    // An attempt that the end interrupts is made again after the next start.
-                    let attempt = attempt(receiver.as_ref(), &delivery, self.clock.now());
-                    let mut attempt = std::pin::pin!(attempt);
-                    let reply = loop {
-                        tokio::select! {
-                            () = stop.cancelled() => return,
-                            reply = &mut attempt => break reply,
-                            // What arrives meanwhile is taken in, so that nobody waits for this receiver.
-                            Some(delivery) = queue.recv() => self.accept(delivery),
-                        }
-                    };
-                    self.settle(&delivery, reply);
+                () = tick(&mut refresh) => {
+                    let (Ok(receiver), standing) = (&receiver, Arc::clone(&self.standing.borrow())) else { continue };
+                    let refreshed = receiver.refresh(&standing, self.clock.now());
+                    let Some(()) = self.meanwhile(refreshed, &mut notices, &stop).await else { return };
                 }
+                () = tokio::time::sleep(pause.unwrap_or_default()), if pause.is_some() => {}
             }
         }
     }
@@ -101,104 +101,162 @@ impl Lane {
     fn client(&mut self) -> Result<Receiver, String> {
         let receiver = Receiver::new(&self.config.borrow_and_update());
         if let Err(error) = &receiver {
-            tracing::error!(receiver = %self.name, %error, "failed to set up a receiver");
+            tracing::error!(receiver = %self.id.receiver, %error, "failed to set up a receiver");
         }
         receiver
     }
 
-    fn accept(&mut self, delivery: Delivery) {
-        if self.pending.iter().any(|pending| pending.key == delivery.key) {
-            return;
+    /// What `work` comes to, or nothing when the end interrupts it. What arrives meanwhile is taken in, so that nobody
+    /// waits for this receiver.
+    async fn meanwhile<T>(
+        &mut self,
+        work: impl Future<Output = T>,
+        notices: &mut mpsc::Receiver<Notice>,
+        stop: &CancellationToken,
+    ) -> Option<T> {
+        let mut work = std::pin::pin!(work);
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return None,
+                done = &mut work => return Some(done),
+                Some(notice) = notices.recv() => {
+                    self.hear(notice);
+                    self.refill();
+                    self.publish();
+                }
+            }
         }
-        let recent =
-            RecentDelivery { state: DeliveryState::Pending, attempts: delivery.attempts, last_error: None };
-        self.note(&delivery.key.alert, recent);
-        self.pending.push(delivery);
-        self.publish(|_| {});
     }
 
-    /// Something has changed for the better: what waits for a later attempt is attempted now.
-    fn hurry(&mut self) {
-        let now = self.clock.now();
-        for delivery in &mut self.pending {
-            delivery.next_at = delivery.next_at.min(now);
+    fn hear(&mut self, notice: Notice) {
+        if notice.is_of_another(&self.id) {
+            return;
         }
+        let now = self.clock.now();
+        let decision = match notice {
+            Notice::New(delivery) => {
+                self.tell_page(|status| status.waits(&delivery));
+                self.lane.accept(delivery, now)
+            }
+            Notice::Waiting { oldest, left, .. } => {
+                self.tell_page(|status| oldest.iter().for_each(|delivery| status.waits(delivery)));
+                self.lane.restock(oldest, left, now)
+            }
+            Notice::Unreadable(_) => {
+                self.lane.unreadable();
+                None
+            }
+            Notice::Written { ticket, .. } => {
+                self.lane.written(ticket);
+                None
+            }
+            Notice::PutBack { deliveries, .. } => {
+                let put_back = u32::try_from(deliveries).unwrap_or(u32::MAX);
+                self.tell_page(|status| status.put_back += put_back);
+                self.lane.put_back(deliveries);
+                None
+            }
+        };
+        self.carry_out(decision);
     }
 
     fn settle(&mut self, delivery: &Delivery, reply: Reply) {
-        let now = self.clock.now();
-        let mut delivery = delivery.clone();
-        delivery.attempts += 1;
-        let (state, error) = match reply {
-            Reply::Taken => (DeliveryState::Delivered, None),
-            Reply::Refused { error } => (DeliveryState::Dead, Some(error)),
-            Reply::Later { error, retry_after } => {
-                let pause = retry_delay(delivery.attempts, fastrand::f64(), retry_after);
-                delivery.next_at = now + TimeDelta::from_std(pause).unwrap_or(TimeDelta::zero());
-                (DeliveryState::Pending, Some(error))
+        let receiver = &self.id.receiver;
+        let notification = &delivery.key.notification;
+        let error = match &reply {
+            Reply::Taken => {
+                tracing::info!(
+                    %receiver, %notification, event = %delivery.event, attempts = delivery.attempts + 1,
+                    "delivered a notification"
+                );
+                None
+            }
+            Reply::Refused { error } => {
+                tracing::error!(%receiver, %notification, event = %delivery.event, %error, "a receiver refused a notification for good");
+                Some(error.clone())
+            }
+            // Told once per run of failures, not once per attempt.
+            Reply::Later { error, .. } => {
+                if delivery.attempts == 0 {
+                    tracing::warn!(%receiver, %notification, event = %delivery.event, %error, "failed to deliver a notification; trying again");
+                }
+                Some(error.clone())
             }
         };
-        match (state, &error) {
-            (DeliveryState::Dead, Some(error)) => tracing::error!(
-                receiver = %self.name, alert = %delivery.key.alert, event = %delivery.key.event, %error,
-                "a receiver refused an alert for good"
-            ),
-            // Told once per run of failures, not once per attempt.
-            (DeliveryState::Pending, Some(error)) if delivery.attempts == 1 => tracing::warn!(
-                receiver = %self.name, alert = %delivery.key.alert, event = %delivery.key.event, %error,
-                "failed to deliver an alert; trying again"
-            ),
-            (DeliveryState::Delivered, _) => tracing::info!(
-                receiver = %self.name, alert = %delivery.key.alert, event = %delivery.key.event,
-                attempts = delivery.attempts, "delivered an alert"
-            ),
+        let was_open = self.lane.circuit().open_since();
+        let decision = self.lane.settle(reply, self.clock.now(), fastrand::f64());
+        match (was_open, self.lane.circuit().open_since()) {
+            (None, Some(_)) => {
+                let waiting = self.lane.pending();
+                tracing::warn!(%receiver, waiting, "a receiver fails again and again; it is asked once per pause from now on");
+            }
+            (Some(since), None) => tracing::info!(%receiver, %since, "a receiver answers again"),
             _ => {}
         }
-        let place = self.pending.iter().position(|pending| pending.key == delivery.key);
-        if let Some(i) = place {
-            if state == DeliveryState::Pending {
-                self.pending[i] = delivery.clone();
-            } else {
-                self.pending.remove(i);
-            }
-        }
-        if state == DeliveryState::Delivered {
-            self.hurry();
-        }
-        let recent = RecentDelivery { state, attempts: delivery.attempts, last_error: error.clone() };
-        self.note(&delivery.key.alert, recent);
-        self.publish(|status| {
-            status.last_error.clone_from(&error);
-            match state {
-                DeliveryState::Pending => {}
-                DeliveryState::Delivered => {
-                    status.delivered += 1;
-                    status.last_delivered_at = Some(now);
-                }
-                DeliveryState::Dead => status.dead += 1,
-            }
-        });
-        self.store.push(Record::Attempted(Attempted { delivery, state, error, at: now }));
+        self.tell_page(|status| status.last_error = error);
+        self.carry_out(decision);
     }
 
-    fn note(&self, alert: &str, delivery: RecentDelivery) {
-        self.publish(|status| {
-            if status.recent.len() >= RECENT && !status.recent.contains_key(alert) {
-                status.recent.retain(|_, recent| recent.state == DeliveryState::Pending);
+    /// Has a decision written.
+    fn carry_out(&self, decision: Option<Decision>) {
+        let Some(decision) = decision else { return };
+        for Row { delivery, state, .. } in &decision.rows {
+            if *state == DeliveryState::Superseded {
+                tracing::info!(
+                    receiver = %self.id.receiver, notification = %delivery.key.notification, event = %delivery.event,
+                    "left out a notification that needs not be told any more"
+                );
             }
-            status.recent.insert(alert.to_owned(), delivery);
+        }
+        self.tell_page(|status| decision.rows.iter().for_each(|row| status.decided(row)));
+        self.store.push(Record::Decided(Decided { lane: self.id.clone(), decision }));
+    }
+
+    fn refill(&mut self) {
+        if let Some(most) = self.lane.wants() {
+            self.store.push(Record::Refill(Refill { lane: self.id.clone(), most }));
+        }
+    }
+
+    fn publish(&self) {
+        let circuit = self.lane.circuit();
+        let circuit = circuit.open_since().zip(circuit.hold());
+        let circuit = circuit.map(|(open_since, next_at)| CircuitStatus { open_since, next_at });
+        let pending = u32::try_from(self.lane.pending()).unwrap_or(u32::MAX);
+        self.tell_page(|status| {
+            status.pending = pending;
+            status.circuit = circuit;
         });
     }
 
-    fn publish(&self, change: impl FnOnce(&mut ReceiverStatus)) {
-        let pending = u32::try_from(self.pending.len()).unwrap_or(u32::MAX);
+    fn tell_page(&self, change: impl FnOnce(&mut ReceiverStatus)) {
         self.statuses.send_modify(|statuses| {
-            if let Some(status) = statuses.get_mut(&self.name) {
-                status.pending = pending;
+            if let Some(status) = statuses.get_mut(&self.id.receiver) {
                 change(status);
             }
         });
     }
+}
+
+/// Ticks when the receiver has to be told again of what is open; for most, there is none.
+fn refresh_timer(receiver: &Result<Receiver, String>) -> Option<Interval> {
+    let every = receiver.as_ref().ok()?.refresh_every()?;
+    let mut timer = interval_at(Instant::now() + every, every);
+    timer.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    Some(timer)
+}
+
+async fn tick(timer: &mut Option<Interval>) {
+    match timer {
+        Some(timer) => drop(timer.tick().await),
+        None => std::future::pending().await,
+    }
+}
+
+fn manner(config: &config::Receiver) -> Manner {
+    let limit =
+        config.rate_limit.map(|limit| RateLimit { notifications: limit.notifications, per: limit.per });
+    Manner { limit, digests: config.means.takes_digests() }
 }
 
 async fn attempt(receiver: Result<&Receiver, &String>, delivery: &Delivery, now: DateTime<Utc>) -> Reply {
@@ -213,48 +271,4 @@ async fn attempt(receiver: Result<&Receiver, &String>, delivery: &Delivery, now:
         }
     };
     receiver.attempt(&Message { notification: &notification, document: &delivery.document, now }).await
-}
-
-/// The delivery to attempt next: the one that is due first, but never an alert's later event before its
-/// earlier one.
-fn next(pending: &[Delivery]) -> Option<usize> {
-    let mut best: Option<usize> = None;
-    let mut seen = HashSet::with_capacity(pending.len());
-    for (i, delivery) in pending.iter().enumerate() {
-        let first = seen.insert(delivery.key.alert.as_str());
-        if first && best.is_none_or(|best| delivery.next_at < pending[best].next_at) {
-            best = Some(i);
-        }
-    }
-    best
-}
-
-#[cfg(test)]
-mod tests {
-    use vipwatch_model::alert::Event;
-
-    use super::*;
-    use crate::store::DeliveryKey;
-
-    fn delivery(alert: &str, event: Event, due: i64) -> Delivery {
-        Delivery {
-            key: DeliveryKey { alert: alert.into(), event, receiver: "ops".into() },
-            document: "{}".into(),
-            created_at: DateTime::UNIX_EPOCH,
-            attempts: 0,
-            next_at: DateTime::from_timestamp(due, 0).unwrap(),
-        }
-    }
-
-    #[test]
-    fn an_alert_is_never_told_resolved_before_opened() {
-        let pending = [
-            delivery("a", Event::Opened, 90),
-            delivery("a", Event::Resolved, 10),
-            delivery("b", Event::Opened, 50),
-        ];
-        assert_eq!(next(&pending), Some(2), "a's resolve waits for its open, b waits for nobody");
-        assert_eq!(next(&pending[..2]), Some(0));
-        assert_eq!(next(&[]), None);
-    }
 }

@@ -5,27 +5,17 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use vipwatch_model::notification::Notification;
 
-use super::webhook::Webhook;
-use crate::config::{self, Means};
+pub use vipwatch_model::lane::Reply;
 
-/// What an attempt came to.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Reply {
-    /// The receiver has it.
-    Taken,
-    /// Not now: try again, not sooner than after the given time if there is one.
-    Later {
-        /// Why.
-        error: String,
-        /// What the receiver asked for.
-        retry_after: Option<Duration>,
-    },
-    /// Never: the receiver says that the request itself is wrong.
-    Refused {
-        /// Why.
-        error: String,
-    },
-}
+use super::{
+    alertmanager::Alertmanager,
+    email::Email,
+    exchange::{Exchange, Exchanges},
+    exec::Exec,
+    standing::Standing,
+    webhook::Webhook,
+};
+use crate::config::{self, Means};
 
 /// What is to be told.
 #[derive(Debug, Clone, Copy)]
@@ -42,6 +32,12 @@ pub struct Message<'a> {
 pub enum Receiver {
     /// A webhook.
     Webhook(Webhook),
+    /// Alertmanagers.
+    Alertmanager(Alertmanager),
+    /// Mailboxes. A client that holds the state of a TLS library is large.
+    Email(Box<Email>),
+    /// A program.
+    Exec(Exec),
 }
 
 impl Receiver {
@@ -52,13 +48,49 @@ impl Receiver {
     pub fn new(config: &config::Receiver) -> Result<Self, String> {
         match &config.means {
             Means::Webhook(webhook) => Webhook::new(webhook, config.timeout).map(Self::Webhook),
+            Means::Alertmanager(several) => {
+                Alertmanager::new(&config.name, several, config.timeout).map(Self::Alertmanager)
+            }
+            Means::Email(email) => Email::new(email, config.timeout).map(Box::new).map(Self::Email),
+            Means::Exec(exec) => Ok(Self::Exec(Exec::new(exec, config.timeout))),
         }
     }
 
     /// Makes one attempt.
     pub async fn attempt(&self, message: &Message<'_>) -> Reply {
+        self.tell(message, &mut Exchanges::unwanted()).await
+    }
+
+    /// Makes one attempt, and shows what went to and fro.
+    pub async fn rehearse(&self, message: &Message<'_>) -> (Reply, Vec<Exchange>) {
+        let mut exchanges = Exchanges::wanted();
+        let reply = self.tell(message, &mut exchanges).await;
+        (reply, exchanges.into_vec())
+    }
+
+    async fn tell(&self, message: &Message<'_>, exchanges: &mut Exchanges) -> Reply {
         match self {
-            Self::Webhook(webhook) => webhook.attempt(message).await,
+            Self::Webhook(webhook) => webhook.attempt(message, exchanges).await,
+            Self::Alertmanager(several) => several.attempt(message, exchanges).await,
+            Self::Email(email) => email.attempt(message, exchanges).await,
+            Self::Exec(exec) => exec.attempt(message, exchanges).await,
+        }
+    }
+
+    /// How often the receiver wants to be told again of what is open, if it does.
+    #[must_use]
+    pub fn refresh_every(&self) -> Option<Duration> {
+        match self {
+            Self::Alertmanager(several) => Some(several.refresh_every()),
+            Self::Webhook(_) | Self::Email(_) | Self::Exec(_) => None,
+        }
+    }
+
+    /// Tells such a receiver again of those `standing` alerts that it knows of.
+    pub async fn refresh(&self, standing: &[Standing], now: DateTime<Utc>) {
+        match self {
+            Self::Alertmanager(several) => several.refresh(standing, now).await,
+            Self::Webhook(_) | Self::Email(_) | Self::Exec(_) => {}
         }
     }
 }

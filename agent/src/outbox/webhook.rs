@@ -1,11 +1,12 @@
-//! The webhook receiver: one POST with the JSON document.
+//! The webhook receiver: one request with the JSON document.
 
 use std::time::Duration;
 
-use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use reqwest::header::{HeaderName, HeaderValue};
 
 use super::{
-    post::Post,
+    exchange::Exchanges,
+    post::{Letter, Post},
     receiver::{Message, Reply},
 };
 use crate::config;
@@ -16,35 +17,24 @@ const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 /// A client for one webhook.
 pub struct Webhook {
     post: Post,
-    config: config::Webhook,
-    headers: HeaderMap,
 }
 
 impl Webhook {
     /// A client for `config`, whose attempts take `timeout` at most.
     ///
     /// # Errors
-    /// When a header cannot be sent or TLS cannot be set up, in words.
+    /// When TLS cannot be set up, in words.
     pub fn new(config: &config::Webhook, timeout: Duration) -> Result<Self, String> {
-        let mut headers = HeaderMap::new();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        for (name, value) in &config.headers {
-            let wrong = || format!("header {name:?} cannot be sent");
-            let header = HeaderName::from_bytes(name.as_bytes()).map_err(|_| wrong())?;
-            let mut value = HeaderValue::from_str(value.expose()).map_err(|_| wrong())?;
-            value.set_sensitive(true);
-            headers.insert(header, value);
-        }
-        Ok(Self { post: Post::new(timeout)?, config: config.clone(), headers })
+        Ok(Self { post: Post::new(&config.endpoint, timeout)? })
     }
 
     /// Makes one attempt.
-    pub async fn attempt(&self, message: &Message<'_>) -> Reply {
+    pub async fn attempt(&self, message: &Message<'_>, exchanges: &mut Exchanges) -> Reply {
         let Ok(key) = HeaderValue::from_str(&message.notification.idempotency_key) else {
             return Reply::Refused { error: "the notification has no key that could be sent".into() };
         };
-        let mut headers = self.headers.clone();
-        headers.insert(IDEMPOTENCY_KEY, key);
-        self.post.send(self.config.url.expose(), headers, message.document.to_owned(), message.now).await
+        let mut letter = Letter::json(message.document.to_owned());
+        letter.headers.insert(IDEMPOTENCY_KEY, key);
+        self.post.send(letter, message.now, exchanges).await
     }
 }

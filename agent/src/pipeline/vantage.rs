@@ -3,23 +3,25 @@
 //! No round gives rise to these alerts. So they are looked after several times a second: what is open follows from what
 //! is known, here too.
 
+use std::collections::BTreeSet;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use vipwatch_model::{
-    alert::{Alert, AlertKind, Board, Changes},
-    connectivity::{self, Blindness, Vision},
-    egress,
+    alert::{Alert, AlertKind, Changes, Scope},
+    connectivity::{Blindness, Vision},
+    egress::Change,
+    notification::Resolution,
     verdict::Finding,
 };
 
 use super::Pipeline;
-use crate::store::{Apart, Record};
 
 /// What is known of the agent itself.
 pub(crate) struct Vantage {
     /// Whether it sees.
     pub(crate) vision: Vision,
     /// The change of the egress that was looked at last.
-    change: Option<egress::Change>,
+    change: Option<Change>,
 }
 
 impl Vantage {
@@ -32,16 +34,19 @@ impl Pipeline {
     /// Opens and ends the alerts about the agent itself.
     pub(super) fn look_after_vantage(&mut self) {
         let now = self.parts.clock.now();
-        let mut changes = self.whether_it_sees(now);
-        let news = self.egress_news(now);
-        changes.opened.extend(news.opened);
-        changes.resolved.extend(news.resolved);
-        self.tell(changes, now);
+        let mut changes = Changes::default();
+        self.look_whether_it_sees(&mut changes, now);
+        self.look_for_another_egress(&mut changes, now);
+        self.end_what_is_turned_off(&mut changes, now);
+        if changes != Changes::default() {
+            let effects = self.desk.take(changes, &self.plan, &self.watched, now);
+            self.tend(effects);
+        }
     }
 
     /// Goes on with an alert from before a restart.
     pub(super) fn resume_vantage(&mut self) {
-        let Some(alert) = find(&self.alerts, AlertKind::VantageBlind) else { return };
+        let Some(alert) = self.alerts.iter().find(|alert| alert.key == Blindness::key()) else { return };
         let unseen = self.watched.iter().filter_map(|(name, watched)| {
             let last = watched.last.as_ref().filter(|last| last.verdict.finding == Finding::Blind)?;
             Some((name.clone(), last.at))
@@ -49,64 +54,65 @@ impl Pipeline {
         self.vantage.vision.resume(alert.since, unseen, self.parts.clock.now());
     }
 
-    fn whether_it_sees(&mut self, now: DateTime<Utc>) -> Changes {
+    fn look_whether_it_sees(&mut self, changes: &mut Changes, now: DateTime<Utc>) {
         let probes = self.watched.iter().map(|(name, watched)| {
             (name, TimeDelta::from_std(watched.planned.gap).unwrap_or(TimeDelta::MAX))
         });
-        match self.vantage.vision.step(&self.parts.gate.outlook(), probes, now) {
-            None => Changes::default(),
-            Some(connectivity::Change::Blind(blindness)) => {
-                self.alerts.raise(&Blindness::key(), || blindness.alert(new_id(), now))
-            }
-            Some(connectivity::Change::Sees { since, probes }) => {
-                let over = self.alerts.remove_if(|alert| alert.key.kind == AlertKind::VantageBlind);
-                let with_end = |alert: Alert| {
-                    let end = Blindness::end(&alert, since, probes, now);
-                    (alert, end)
-                };
-                Changes { resolved: over.into_iter().map(with_end).collect(), ..Changes::default() }
-            }
+        if let Some(missed) = self.vantage.vision.step(&self.parts.gate.outlook(), probes, now) {
+            self.end_apart(changes, |alert| alert.key == Blindness::key(), |alert| missed.end(alert, now));
+        }
+        let rule = self.plan.rules.of(AlertKind::VantageBlind);
+        if let Some(blindness) = self.vantage.vision.blindness().filter(|_| rule.enabled) {
+            let alert = || blindness.alert(new_id(), rule.severity, now);
+            changes.opened.extend(self.alerts.raise(&Blindness::key(), alert).opened);
         }
     }
 
-    fn egress_news(&mut self, now: DateTime<Utc>) -> Changes {
-        let mut changes = Changes::default();
+    fn look_for_another_egress(&mut self, changes: &mut Changes, now: DateTime<Utc>) {
+        let rule = self.plan.rules.of(AlertKind::EgressChanged);
         let known = self.parts.baseline.known();
-        let is_new = |change: &&egress::Change| Some(*change) != self.vantage.change.as_ref();
-        let mut news: Vec<_> = known.changes().iter().take_while(is_new).cloned().collect();
+        let is_new = |change: &&Change| Some(*change) != self.vantage.change.as_ref();
+        let news: Vec<Change> = known.changes().iter().take_while(is_new).cloned().collect();
         self.vantage.change = known.changes().front().cloned();
-        news.reverse(); // They are known newest first.
+        let mut keys = BTreeSet::new();
         for change in news {
             let key = change.key();
-            for alert in self.alerts.remove_if(|alert| alert.key == key) {
-                let end = change.end(&alert, now);
-                changes.resolved.push((alert, end));
+            // They are known newest first; what it was in between is no news.
+            if !keys.insert(key.clone()) {
+                continue;
             }
-            changes.opened.extend(self.alerts.raise(&key, || change.alert(new_id(), now)).opened);
+            self.end_apart(changes, |alert| alert.key == key, |alert| change.end(alert, now));
+            if rule.enabled {
+                let alert = || change.alert(new_id(), rule.severity, now);
+                changes.opened.extend(self.alerts.raise(&key, alert).opened);
+            }
         }
-        let is_old =
-            |alert: &Alert| alert.key.kind == AlertKind::EgressChanged && egress::Change::is_old(alert, now);
-        for alert in self.alerts.remove_if(is_old) {
-            let end = egress::Change::end_of_news(&alert, now);
+        let is_old = |alert: &Alert| alert.key.kind == AlertKind::EgressChanged && Change::is_old(alert, now);
+        self.end_apart(changes, is_old, |alert| Change::end_of_news(alert, now));
+    }
+
+    fn end_what_is_turned_off(&mut self, changes: &mut Changes, now: DateTime<Utc>) {
+        let rules = self.plan.rules.clone();
+        let is_off = |alert: &Alert| {
+            let kind = alert.key.kind;
+            kind.scope() == Scope::Vantage && !rules.of(kind).enabled
+        };
+        let why = "Alerts of this kind are turned off now.";
+        self.end_apart(changes, is_off, |alert| Resolution::because(alert, why.to_owned(), now));
+    }
+
+    /// Ends alerts apart from any round.
+    fn end_apart(
+        &mut self,
+        changes: &mut Changes,
+        which: impl Fn(&Alert) -> bool,
+        how: impl Fn(&Alert) -> Resolution,
+    ) {
+        for alert in self.alerts.remove_if(which) {
+            let end = how(&alert);
             changes.resolved.push((alert, end));
         }
-        changes
     }
-
-    /// Hands over what was opened and ended outside of any round.
-    pub(super) fn tell(&self, changes: Changes, now: DateTime<Utc>) {
-        let Changes { opened, resolved } = changes;
-        if opened.is_empty() && resolved.is_empty() {
-            return;
-        }
-        super::log(&opened, &resolved);
-        let deliveries = self.deliveries(&opened, &resolved, now);
-        self.parts.store.push(Record::Apart(Apart { opened, resolved, deliveries }));
-    }
-}
-
-fn find(board: &Board, kind: AlertKind) -> Option<&Alert> {
-    board.iter().find(|alert| alert.key.kind == kind)
 }
 
 fn new_id() -> String {

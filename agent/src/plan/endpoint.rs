@@ -23,6 +23,6 @@ impl Plan {
                 (Method::Ping { address: *address, bind }, Expectation::Answer)
             }
         };
-        self.add(name, Aim { expectation, ..Aim::at(subject) }, method, &probe.timing);
+        self.add(name, Aim { expectation, ..Aim::at(subject) }, method, &probe.timing, &probe.alerts);
     }
 }

@@ -31,6 +31,6 @@ impl Plan {
     fn add_host(&mut self, name: ProbeName, node: &str, target: String, method: Method, cluster: &Cluster) {
         self.hosts.push(name.clone());
         let subject = Subject::Host { node: node.to_owned(), target };
-        self.add(name, Aim::at(subject), method, &cluster.timing);
+        self.add(name, Aim::at(subject), method, &cluster.timing, &cluster.alerts);
     }
 }

@@ -21,7 +21,7 @@ impl Plan {
             vips: Vec::new(),
             nodes: Vec::new(),
         };
-        let Service { flows, timing, labels, .. } = service;
+        let Service { flows, timing, labels, alerts, min_healthy_nodes, .. } = service;
         for (nth, vip) in service.vips.iter().enumerate() {
             let mut method = method::flows(Host::Address(*vip), service.port, flows, timing.timeout);
             // One look-up tells about all of them.
@@ -32,8 +32,9 @@ impl Plan {
             let address = SocketAddr::new(*vip, service.port);
             let subject = Subject::Vip { service: name.clone(), policy, address };
             let method = Method::Flows(Box::new(method));
-            let aim = Aim { subject, expectation: flows.expectation.clone(), vips, labels: labels.clone() };
-            self.add(probe_name, aim, method, timing);
+            let expectation = flows.expectation.clone();
+            let aim = Aim { expectation, vips, labels: labels.clone(), ..Aim::at(subject) };
+            self.add(probe_name, aim, method, timing, alerts);
         }
         for node in &config.cluster.nodes {
             let (Some(port), Some(address)) = (service.health_check_node_port, node.addresses.first()) else {
@@ -45,7 +46,9 @@ impl Plan {
             let address = SocketAddr::new(*address, port);
             let subject = Subject::Node { service: name.clone(), policy, node: node.name.clone(), address };
             let method = Method::NodeHealth(HttpPoll { bind, ..HttpPoll::healthz(address) });
-            self.add(probe_name, Aim { labels: labels.clone(), ..Aim::at(subject) }, method, timing);
+            let (labels, min_healthy_nodes) = (labels.clone(), *min_healthy_nodes);
+            let aim = Aim { labels, min_healthy_nodes, ..Aim::at(subject) };
+            self.add(probe_name, aim, method, timing, alerts);
         }
         self.services.push(planned);
     }

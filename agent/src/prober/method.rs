@@ -78,6 +78,15 @@ pub enum Host {
     Name(String),
 }
 
+impl fmt::Display for Host {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Address(address) => address.fmt(f),
+            Self::Name(name) => f.write_str(name),
+        }
+    }
+}
+
 /// Where flows leave this host; the default leaves it to the routing table.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Bind {

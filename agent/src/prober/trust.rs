@@ -5,9 +5,10 @@
 
 use std::{fmt, sync::Arc};
 
+use rustls_platform_verifier::Verifier;
 use thiserror::Error;
 use tokio_rustls::rustls::{
-    self, RootCertStore,
+    self, ClientConfig, RootCertStore,
     client::{ResolvesClientCert, WebPkiServerVerifier, danger::ServerCertVerifier},
     crypto::{CryptoProvider, ring},
     pki_types::{CertificateDer, PrivateKeyDer, pem, pem::PemObject as _},
@@ -15,7 +16,7 @@ use tokio_rustls::rustls::{
 };
 
 /// Who may vouch for a server.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Roots {
     /// The authorities that this host's certificate store holds.
     System,
@@ -58,7 +59,28 @@ pub enum Unusable {
     Verifier(rustls::client::VerifierBuilderError),
 }
 
+impl Roots {
+    /// The TLS of a client that trusts them, and has no certificate of its own.
+    ///
+    /// # Errors
+    /// When this host's certificate store cannot be used.
+    pub fn client(&self) -> Result<ClientConfig, rustls::Error> {
+        let verifier: Arc<dyn ServerCertVerifier> = match self {
+            Self::System => Arc::new(Verifier::new(provider())?),
+            Self::Own(authorities) => authorities.verifier(),
+        };
+        let builder =
+            ClientConfig::builder_with_provider(provider()).with_safe_default_protocol_versions()?;
+        Ok(builder.dangerous().with_custom_certificate_verifier(verifier).with_no_client_auth())
+    }
+}
+
 impl Authorities {
+    /// Their certificates.
+    pub fn certificates(&self) -> impl Iterator<Item = &CertificateDer<'static>> {
+        self.certificates.iter()
+    }
+
     /// Reads the certificates in a PEM text.
     ///
     /// # Errors
@@ -118,6 +140,8 @@ impl PartialEq for Authorities {
         self.certificates == other.certificates
     }
 }
+
+impl Eq for Authorities {}
 
 impl fmt::Debug for Authorities {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

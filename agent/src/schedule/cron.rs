@@ -122,7 +122,8 @@ pub fn civil_fires(cron: &CronSchedule, tz: Tz, after: DateTime<Utc>) -> impl It
 }
 
 /// The instant that a civil time stands for, by the rule of [`civil_fires`].
-fn instant_of(civil: NaiveDateTime, tz: Tz) -> DateTime<Utc> {
+#[must_use]
+pub fn instant_of(civil: NaiveDateTime, tz: Tz) -> DateTime<Utc> {
     if let Some(instant) = tz.from_local_datetime(&civil).earliest() {
         return instant.with_timezone(&Utc);
     }

@@ -8,6 +8,7 @@ use std::{
 
 use vipwatch_model::{
     address::AddressBook,
+    dispatch::Policy,
     flow::{FailureKind, Outcome},
     observation::Sight,
     probe::{Expectation, Limits, Probe, Subject, Transport},
@@ -86,6 +87,9 @@ fn plan(probes: Vec<Arc<Planned>>) -> Arc<Plan> {
         connectivity: None,
         book: AddressBook::default(),
         receivers: Vec::new(),
+        policy: Policy::default(),
+        maintenance: Vec::new(),
+        rules: Rules::uniform(2, 2, chrono::TimeDelta::minutes(10)),
     })
 }
 

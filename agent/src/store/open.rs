@@ -21,7 +21,7 @@ static STEPS: LazyLock<Vec<&'static str>> = LazyLock::new(|| {
 });
 
 /// The version of the newest migration. A test counts the files.
-pub const SCHEMA_VERSION: i64 = 1;
+pub const SCHEMA_VERSION: i64 = 2;
 
 /// Opens the database for writing, creating and migrating it where needed.
 pub(super) fn for_writing(path: &Path) -> Result<Connection, StoreError> {
@@ -85,6 +85,49 @@ mod tests {
         for (i, file) in names.iter().enumerate() {
             assert!(file.starts_with(&format!("{:04}_", i + 1)), "{file} is out of order");
         }
+    }
+
+    #[test]
+    fn deliveries_of_the_first_version_go_on() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("first.db");
+        let first = Connection::open(&path).unwrap();
+        first.execute_batch(STEPS[0]).unwrap();
+        first
+            .execute_batch(
+                r#"INSERT INTO alert VALUES ('a', 'unreachable', 'vip', 1000, NULL, '{}');
+                   INSERT INTO outbox VALUES
+                     (1, 'b', 'ops', 'opened', '{"alert":{"severity":"critical"}}', 1000, 'delivered', 1, 1000, NULL, 2000),
+                     (2, 'a', 'ops', 'opened', '{"alert":{"severity":"info"}}', 3000, 'pending', 4, 9000, 'HTTP 500', NULL),
+                     (3, 'a', 'boss', 'opened', 'no JSON', 3000, 'dead', 1, 3000, 'HTTP 400', 4000),
+                     (4, 'b', 'ops', 'resolved', '{}', 5000, 'pending', 0, 5000, NULL, NULL);
+                   PRAGMA user_version = 1"#,
+            )
+            .unwrap();
+        drop(first);
+
+        let connection = for_writing(&path).unwrap();
+        let mut rows = connection
+            .prepare(
+                "SELECT concat_ws(' ', id, notification, receiver, event, severity, alerts, document, created_at,
+                                  state, attempts, next_at, last_error, done_at, digest) FROM delivery ORDER BY id",
+            )
+            .unwrap();
+        let rows: Vec<String> = rows.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
+        assert_eq!(
+            rows,
+            [
+                r#"1 b-opened ops opened critical ["b"] {"alert":{"severity":"critical"}} 1000 delivered 1 1000 2000"#,
+                r#"2 a-opened ops opened info ["a"] {"alert":{"severity":"info"}} 3000 pending 4 9000 HTTP 500"#,
+                r#"3 a-opened boss opened warning ["a"] no JSON 3000 dead 1 3000 HTTP 400 4000"#,
+                r#"4 b-resolved ops resolved warning ["b"] {} 5000 pending 0 5000"#,
+            ]
+        );
+        let old = "SELECT count(*) FROM sqlite_schema WHERE name LIKE 'outbox%'";
+        assert_eq!(connection.query_row(old, [], |row| row.get::<_, i64>(0)).unwrap(), 0);
+        let open =
+            "SELECT id FROM alert WHERE resolved_at IS NULL AND telling IS NULL AND resolution IS NULL";
+        assert_eq!(connection.query_row(open, [], |row| row.get::<_, String>(0)).unwrap(), "a");
     }
 
     #[test]

@@ -1,18 +1,19 @@
 //! What a database remembers: what a restarted agent goes on from.
 
-use std::{path::Path, sync::Arc};
+use std::path::Path;
 
 use chrono::{DateTime, Utc};
 use rusqlite::{Connection, Row};
 use vipwatch_model::{
     alert::Alert,
+    dispatch::{Group, Silence, Telling},
     state::{Machine, State},
     verdict::Verdict,
 };
 
 use vipwatch_web::api::{HISTORY_TICKS, RECENT_TRANSITIONS};
 
-use super::{Delivery, DeliveryKey, StoreError, open};
+use super::{StoreError, open};
 
 /// One probe as it was.
 #[derive(Debug, Clone)]
@@ -57,6 +58,19 @@ pub struct Tally {
     pub delivered: u64,
     /// Deliveries that were given up.
     pub dead: u32,
+    /// Deliveries that were left out, because what followed told that it is over.
+    pub superseded: u64,
+}
+
+/// An alert as it was.
+#[derive(Debug, Clone)]
+pub struct StoredAlert {
+    /// The alert.
+    pub alert: Alert,
+    /// How far telling of it has come; nothing was written about that up to version 1 of the schema.
+    pub telling: Option<Telling>,
+    /// Whether it is open; otherwise its end is still to be told.
+    pub is_open: bool,
 }
 
 /// Everything that is remembered.
@@ -64,13 +78,15 @@ pub struct Tally {
 pub struct Restored {
     /// The probes.
     pub probes: Vec<Remembered>,
-    /// Alerts that are open.
-    pub alerts: Vec<Alert>,
+    /// Alerts that are open, and those whose end is still to be told, oldest first.
+    pub alerts: Vec<StoredAlert>,
+    /// Groups of alerts that were told lately.
+    pub groups: Vec<(String, Group)>,
+    /// Silences that are not over.
+    pub silences: Vec<Silence>,
     /// The newest changes of state, newest first.
     pub transitions: Vec<PastTransition>,
-    /// Deliveries that were not done, in the order in which they were written.
-    pub deliveries: Vec<Delivery>,
-    /// The count of deliveries that were.
+    /// The count of deliveries that are over.
     pub tallies: Vec<Tally>,
 }
 
@@ -106,9 +122,21 @@ fn read(connection: &Connection) -> rusqlite::Result<Restored> {
         };
         restored.probes.extend(readable([remembered()])?);
     }
-    let mut alerts =
-        connection.prepare("SELECT story FROM alert WHERE resolved_at IS NULL ORDER BY opened_at")?;
-    restored.alerts = readable(alerts.query_map([], |row| from_json(row, 0))?)?;
+    let mut alerts = connection.prepare(
+        "SELECT story, telling, resolved_at IS NULL FROM alert
+         WHERE resolved_at IS NULL OR (telling IS NOT NULL AND json_extract(telling, '$.end') IS NOT NULL)
+         ORDER BY opened_at",
+    )?;
+    let alert = |row: &Row<'_>| {
+        let telling: Option<String> = row.get(1)?;
+        let telling = telling.map(|_| from_json(row, 1)).transpose()?;
+        Ok(StoredAlert { alert: from_json(row, 0)?, telling, is_open: row.get(2)? })
+    };
+    restored.alerts = readable(alerts.query_map([], alert)?)?;
+    let mut groups = connection.prepare("SELECT name, state FROM alert_group")?;
+    restored.groups = readable(groups.query_map([], |row| Ok((row.get(0)?, from_json(row, 1)?)))?)?;
+    let mut silences = connection.prepare("SELECT silence FROM silence")?;
+    restored.silences = readable(silences.query_map([], |row| from_json(row, 0))?)?;
     let mut transitions = connection.prepare(
         "SELECT t.at, p.name, p.service, p.node, t.from_state, t.to_state, t.reason
          FROM transition t JOIN probe p ON p.id = t.probe ORDER BY t.at DESC, t.id DESC LIMIT ?1",
@@ -125,28 +153,16 @@ fn read(connection: &Connection) -> rusqlite::Result<Restored> {
         })
     };
     restored.transitions = readable(transitions.query_map([RECENT_TRANSITIONS as i64], transition)?)?;
-    let mut deliveries = connection.prepare(
-        "SELECT alert, receiver, event, document, created_at, attempts, next_at
-         FROM outbox WHERE state = 'pending' ORDER BY id",
-    )?;
-    let delivery = |row: &Row<'_>| {
-        Ok(Delivery {
-            key: DeliveryKey { alert: row.get(0)?, receiver: row.get(1)?, event: word(row, 2)? },
-            document: Arc::from(row.get::<_, String>(3)?),
-            created_at: time(row, 4)?,
-            attempts: row.get(5)?,
-            next_at: time(row, 6)?,
-        })
-    };
-    restored.deliveries = readable(deliveries.query_map([], delivery)?)?;
     let mut tallies = connection.prepare(
-        "SELECT receiver, sum(state = 'delivered'), sum(state = 'dead') FROM outbox WHERE state <> 'pending' GROUP BY receiver",
+        "SELECT receiver, sum(state = 'delivered' AND digest IS NULL), sum(state = 'dead'), sum(state = 'superseded')
+         FROM delivery WHERE state <> 'pending' GROUP BY receiver",
     )?;
     let tally = |row: &Row<'_>| {
         Ok(Tally {
             receiver: row.get(0)?,
             delivered: row.get::<_, i64>(1)?.try_into().unwrap_or(0),
             dead: row.get::<_, i64>(2)?.try_into().unwrap_or(0),
+            superseded: row.get::<_, i64>(3)?.try_into().unwrap_or(0),
         })
     };
     restored.tallies = readable(tallies.query_map([], tally)?)?;
@@ -155,7 +171,7 @@ fn read(connection: &Connection) -> rusqlite::Result<Restored> {
 
 /// Leaves out what another version has written in a way that this one does not understand: one row must
 /// not make the rest unusable. Faults of the database itself stay faults.
-fn readable<T>(rows: impl IntoIterator<Item = rusqlite::Result<T>>) -> rusqlite::Result<Vec<T>> {
+pub(super) fn readable<T>(rows: impl IntoIterator<Item = rusqlite::Result<T>>) -> rusqlite::Result<Vec<T>> {
     let mut kept = Vec::new();
     for row in rows {
         match row {
@@ -171,12 +187,12 @@ fn readable<T>(rows: impl IntoIterator<Item = rusqlite::Result<T>>) -> rusqlite:
     Ok(kept)
 }
 
-fn time(row: &Row<'_>, index: usize) -> rusqlite::Result<DateTime<Utc>> {
+pub(super) fn time(row: &Row<'_>, index: usize) -> rusqlite::Result<DateTime<Utc>> {
     let millis: i64 = row.get(index)?;
     DateTime::from_timestamp_millis(millis).ok_or(rusqlite::Error::IntegralValueOutOfRange(index, millis))
 }
 
-fn word<T>(row: &Row<'_>, index: usize) -> rusqlite::Result<T>
+pub(super) fn word<T>(row: &Row<'_>, index: usize) -> rusqlite::Result<T>
 where
     T: std::str::FromStr,
     T::Err: std::error::Error + Send + Sync + 'static,
@@ -187,7 +203,7 @@ where
     })
 }
 
-fn from_json<T: serde::de::DeserializeOwned>(row: &Row<'_>, index: usize) -> rusqlite::Result<T> {
+pub(super) fn from_json<T: serde::de::DeserializeOwned>(row: &Row<'_>, index: usize) -> rusqlite::Result<T> {
     let text: String = row.get(index)?;
     serde_json::from_str(&text).map_err(|error| {
         rusqlite::Error::FromSqlConversionFailure(index, rusqlite::types::Type::Text, error.into())

@@ -11,38 +11,39 @@ use vipwatch_model::{
     probe::Probe,
 };
 
-use super::{Attempted, Delivery, DeliveryState, Record, RoundRecord};
+use super::{
+    Effects, Record, RoundRecord,
+    deliveries::{self, Answer},
+};
 
 /// The ids of the probes that were written through this connection.
 pub(super) type ProbeIds = HashMap<String, i64>;
 
-/// Writes all of `records` in one transaction.
+/// Writes all of `records` in one transaction; gives the answers to those that ask something, in their order.
 pub(super) fn write(
     connection: &mut Connection,
     ids: &mut ProbeIds,
     records: &[Record],
-) -> rusqlite::Result<()> {
+) -> rusqlite::Result<Vec<Answer>> {
     // What an alert depends on must survive a power cut; history may lose its last moments.
     let precious = records.iter().any(Record::is_precious);
     connection.pragma_update(None, "synchronous", if precious { "FULL" } else { "NORMAL" })?;
     let transaction = connection.transaction()?;
     let mut fresh = ProbeIds::new();
+    let mut answers = Vec::new();
     for record in records {
         match record {
             Record::Round(round) => write_round(&transaction, ids, &mut fresh, round)?,
-            Record::Apart(apart) => {
-                resolve(&transaction, &apart.resolved)?;
-                for alert in &apart.opened {
-                    insert_alert(&transaction, alert, None)?;
-                }
-                enqueue(&transaction, &apart.deliveries)?;
-            }
-            Record::Attempted(attempted) => write_attempt(&transaction, attempted)?,
+            Record::Effects(effects) => write_effects(&transaction, effects)?,
+            Record::Decided(decided) => deliveries::decide(&transaction, &decided.decision)?,
+            Record::Stranded { configured, at } => deliveries::strand(&transaction, configured, *at)?,
+            Record::Refill(refill) => answers.push(deliveries::waiting(&transaction, refill)?),
+            Record::Retry(retry) => answers.push(deliveries::put_back(&transaction, retry)?),
         }
     }
     transaction.commit()?;
     ids.extend(fresh);
-    Ok(())
+    Ok(answers)
 }
 
 /// Deletes what is older than `before`, a bounded amount at a time; tells whether more is left.
@@ -55,10 +56,13 @@ pub(super) fn prune(connection: &mut Connection, before: DateTime<Utc>) -> rusql
     let rounds =
         transaction.execute(&format!("DELETE FROM round WHERE id IN ({old})"), params![before, AT_A_TIME])?;
     transaction.execute("DELETE FROM transition WHERE at < ?1", [before])?;
-    transaction.execute("DELETE FROM outbox WHERE state <> 'pending' AND created_at < ?1", [before])?;
+    // What is still to be delivered has no end yet, however old it is.
+    let done = "SELECT id FROM delivery WHERE done_at < ?1 ORDER BY done_at LIMIT ?2";
+    let deliveries = transaction
+        .execute(&format!("DELETE FROM delivery WHERE id IN ({done})"), params![before, AT_A_TIME])?;
     transaction.execute("DELETE FROM alert WHERE resolved_at < ?1", [before])?;
     transaction.commit()?;
-    Ok(i64::try_from(rounds).unwrap_or(i64::MAX) == AT_A_TIME)
+    Ok(i64::try_from(rounds.max(deliveries)).unwrap_or(i64::MAX) == AT_A_TIME)
 }
 
 fn write_round(
@@ -112,11 +116,7 @@ fn write_round(
                 verdict.reason,
             ])?;
     }
-    resolve(transaction, &round.resolved)?;
-    for alert in &round.opened {
-        insert_alert(transaction, alert, None)?;
-    }
-    enqueue(transaction, &round.deliveries)
+    write_effects(transaction, &round.effects)
 }
 
 fn probe_id(
@@ -177,19 +177,43 @@ fn write_flow(transaction: &Transaction<'_>, round: i64, nth: usize, flow: &Flow
     Ok(())
 }
 
-/// Writes alerts that are open into a database that has taken another one's place.
-pub(super) fn reopen<'a>(
-    connection: &mut Connection,
-    alerts: impl Iterator<Item = &'a Alert>,
-) -> rusqlite::Result<()> {
+/// Writes what stands into a database that has taken another one's place.
+pub(super) fn write_again(connection: &mut Connection, standing: &Effects) -> rusqlite::Result<()> {
     let transaction = connection.transaction()?;
-    for alert in alerts {
-        insert_alert(&transaction, alert, None)?;
-    }
+    write_effects(&transaction, standing)?;
     transaction.commit()
 }
 
-/// A row for the alert, if it has none. An older one of its kind and subject that is still open (which can
+fn write_effects(transaction: &Transaction<'_>, effects: &Effects) -> rusqlite::Result<()> {
+    resolve(transaction, &effects.resolved)?;
+    for alert in &effects.opened {
+        insert_alert(transaction, alert, None)?;
+    }
+    for (alert, telling) in &effects.tellings {
+        transaction
+            .prepare_cached("UPDATE alert SET telling = ?2 WHERE id = ?1")?
+            .execute(params![alert, json(telling)?])?;
+    }
+    for (name, group) in &effects.groups {
+        match group {
+            Some(group) => transaction
+                .prepare_cached("INSERT OR REPLACE INTO alert_group (name, state) VALUES (?1, ?2)")?
+                .execute(params![name, json(group)?])?,
+            None => transaction.prepare_cached("DELETE FROM alert_group WHERE name = ?1")?.execute([name])?,
+        };
+    }
+    for (id, silence) in &effects.silences {
+        match silence {
+            Some(silence) => transaction
+                .prepare_cached("INSERT OR REPLACE INTO silence (id, until, silence) VALUES (?1, ?2, ?3)")?
+                .execute(params![id, silence.until.timestamp_millis(), json(silence)?])?,
+            None => transaction.prepare_cached("DELETE FROM silence WHERE id = ?1")?.execute([id])?,
+        };
+    }
+    deliveries::enqueue(transaction, &effects.deliveries)
+}
+
+/// A row for the alert, if it has none./// A row for the alert, if it has none. An older one of its kind and subject that is still open (which can
 /// only come from a time when this database was away) ends with it.
 fn insert_alert(
     transaction: &Transaction<'_>,
@@ -230,57 +254,14 @@ fn resolve(transaction: &Transaction<'_>, resolved: &[(Alert, Resolution)]) -> r
         // The row is missing when the database was replaced while the alert was open.
         insert_alert(transaction, alert, Some(resolution.at))?;
         transaction
-            .prepare_cached("UPDATE alert SET resolved_at = ?1 WHERE resolved_at IS NULL AND id = ?2")?
-            .execute(params![resolution.at.timestamp_millis(), alert.id])?;
+            .prepare_cached(
+                "UPDATE alert SET resolved_at = ?1, resolution = ?3 WHERE resolution IS NULL AND id = ?2",
+            )?
+            .execute(params![resolution.at.timestamp_millis(), alert.id, json(resolution)?])?;
     }
     Ok(())
 }
 
-fn enqueue(transaction: &Transaction<'_>, deliveries: &[Delivery]) -> rusqlite::Result<()> {
-    for delivery in deliveries {
-        upsert_delivery(transaction, delivery, DeliveryState::Pending, None, None)?;
-    }
-    Ok(())
-}
-
-fn write_attempt(transaction: &Transaction<'_>, attempted: &Attempted) -> rusqlite::Result<()> {
-    let done = (attempted.state != DeliveryState::Pending).then_some(attempted.at);
-    upsert_delivery(transaction, &attempted.delivery, attempted.state, attempted.error.as_deref(), done)
-}
-
-/// An attempt may be written before its delivery is (alerts are told even while the database is away),
-/// so both insert, and a delivery never takes back what an attempt has said.
-fn upsert_delivery(
-    transaction: &Transaction<'_>,
-    delivery: &Delivery,
-    state: DeliveryState,
-    error: Option<&str>,
-    done: Option<DateTime<Utc>>,
-) -> rusqlite::Result<()> {
-    transaction
-        .prepare_cached(
-            "INSERT INTO outbox (alert, receiver, event, document, created_at, state, attempts, next_at, last_error, done_at)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
-             ON CONFLICT (alert, receiver, event) DO UPDATE SET
-                 state = excluded.state, attempts = excluded.attempts, next_at = excluded.next_at,
-                 last_error = excluded.last_error, done_at = excluded.done_at
-             WHERE excluded.attempts > outbox.attempts",
-        )?
-        .execute(params![
-            delivery.key.alert,
-            delivery.key.receiver,
-            delivery.key.event.as_str(),
-            delivery.document,
-            delivery.created_at.timestamp_millis(),
-            state.as_str(),
-            delivery.attempts,
-            delivery.next_at.timestamp_millis(),
-            error,
-            done.map(|at| at.timestamp_millis()),
-        ])?;
-    Ok(())
-}
-
-fn json(value: &impl serde::Serialize) -> rusqlite::Result<String> {
+pub(super) fn json(value: &impl serde::Serialize) -> rusqlite::Result<String> {
     serde_json::to_string(value).map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))
 }

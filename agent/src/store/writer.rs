@@ -1,7 +1,7 @@
 //! The writer thread: takes batches off the queue and commits each in one transaction.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{BTreeMap, HashSet},
     os::unix::fs::MetadataExt as _,
     path::Path,
     sync::Arc,
@@ -11,12 +11,17 @@ use std::{
 use chrono::{DateTime, TimeDelta, Utc};
 use rusqlite::Connection;
 use tokio::sync::watch;
-use vipwatch_model::alert::Alert;
+use vipwatch_model::{
+    alert::Alert,
+    dispatch::{Silence, Telling},
+};
 
 use super::{
-    DeliveryKey, Health, Options, Outlets, Record, StoreError, open,
+    Decided, DeliveryKey, Effects, Health, Notice, Options, Outlets, Record, StoreError,
+    deliveries::Answer,
+    open,
     queue::Queue,
-    restore,
+    restore::{self, Restored},
     rows::{self, ProbeIds},
 };
 use crate::clock::Clock;
@@ -42,8 +47,8 @@ pub(super) struct Writer {
     restored: bool,
     /// Deliveries that went out before they could be committed.
     handed: HashSet<DeliveryKey>,
-    /// Alerts that are written as open, so that a database that takes the place of this one gets them too.
-    open_alerts: HashMap<String, Alert>,
+    /// What a database that takes the place of this one has to get, too.
+    standing: Standing,
     prune_at: DateTime<Utc>,
 }
 
@@ -72,7 +77,7 @@ impl Writer {
             database: None,
             restored: false,
             handed: HashSet::new(),
-            open_alerts: HashMap::new(),
+            standing: Standing::default(),
             prune_at,
         }
     }
@@ -81,16 +86,18 @@ impl Writer {
         // Opened at once, so that what is remembered is there before the first round.
         let opened = self.database().map(drop);
         self.report(opened);
-        while let Some(batch) =
+        while let Some(mut batch) =
             self.queue.take(BATCH, if self.database.is_some() { MAINTAIN_EVERY } else { RETRY })
         {
             self.outlets.heartbeat.beat();
             self.notice_other_file();
             let written = self.write(&batch);
             let failed = written.is_err();
-            self.report(written);
-            self.hand_over(&batch, failed);
+            let answers = self.report(written);
+            self.hand_over(&batch, answers);
             if failed {
+                // Whoever asks for that gets to know, and may ask again.
+                batch.retain(|record| !matches!(record, Record::Retry(_)));
                 self.queue.put_back(batch);
                 if self.queue.pause(RETRY) {
                     break;
@@ -117,8 +124,8 @@ impl Writer {
     fn open(&mut self) -> Result<Database, StoreError> {
         let mut connection = open::for_writing(&self.options.path)?;
         if self.restored {
-            let open = rows::reopen(&mut connection, self.open_alerts.values());
-            open.map_err(|source| open::explain(&self.options.path, source))?;
+            let standing = rows::write_again(&mut connection, &self.standing.effects());
+            standing.map_err(|source| open::explain(&self.options.path, source))?;
         } else {
             self.restore()?;
         }
@@ -129,36 +136,26 @@ impl Writer {
     fn restore(&mut self) -> Result<(), StoreError> {
         let restored = restore::restore(&self.options.path)?;
         self.restored = true;
-        for delivery in &restored.deliveries {
-            let _ = self.outlets.deliveries.blocking_send(delivery.clone());
-        }
-        self.open_alerts = restored.alerts.iter().map(|alert| (alert.id.clone(), alert.clone())).collect();
+        self.standing = Standing::restored(&restored);
         // Nobody listens only when the agent is ending.
         let _ = self.outlets.restored.blocking_send(Box::new(restored));
         Ok(())
     }
 
-    fn write(&mut self, batch: &[Record]) -> Result<(), StoreError> {
+    fn write(&mut self, batch: &[Record]) -> Result<Vec<Answer>, StoreError> {
         let path = self.options.path.clone();
         let database = self.database()?;
         if batch.is_empty() {
-            return Ok(());
+            return Ok(Vec::new());
         }
         let written = rows::write(&mut database.connection, &mut database.ids, batch);
-        written.map_err(|source| {
+        let answers = written.map_err(|source| {
             // The file may be another one next time: moved away, replaced, remounted.
             self.database = None;
             open::explain(&path, source)
         })?;
-        for record in batch {
-            for alert in record.opened() {
-                self.open_alerts.insert(alert.id.clone(), alert.clone());
-            }
-            for (alert, _) in record.resolved() {
-                self.open_alerts.remove(&alert.id);
-            }
-        }
-        Ok(())
+        batch.iter().filter_map(Record::effects).for_each(|effects| self.standing.note(effects));
+        Ok(answers)
     }
 
     /// SQLite goes on writing to a file that was deleted or moved away, and all of it would be gone after a restart.
@@ -171,23 +168,61 @@ impl Writer {
         }
     }
 
-    /// Gives the outbox what it has to deliver: after the commit, or at once when there is none.
-    fn hand_over(&mut self, batch: &[Record], failed: bool) {
-        for delivery in batch.iter().flat_map(Record::deliveries) {
-            let first = if failed {
-                self.handed.insert(delivery.key.clone())
-            } else {
-                !self.handed.remove(&delivery.key)
-            };
-            if first {
-                let _ = self.outlets.deliveries.blocking_send(delivery.clone());
+    /// Tells the outbox what it has to deliver and what it has asked: after the commit, or at once when there is none.
+    fn hand_over(&mut self, batch: &[Record], answers: Option<Vec<Answer>>) {
+        let failed = answers.is_none();
+        let mut answers = answers.unwrap_or_default().into_iter();
+        for record in batch {
+            for delivery in record.effects().into_iter().flat_map(|effects| &effects.deliveries) {
+                let first = if failed {
+                    self.handed.insert(delivery.key.clone())
+                } else {
+                    !self.handed.remove(&delivery.key)
+                };
+                if first {
+                    self.tell(Notice::New(delivery.clone()));
+                }
+            }
+            match record {
+                Record::Round(_) | Record::Effects(_) | Record::Stranded { .. } => {}
+                Record::Decided(Decided { lane, decision }) => {
+                    self.tell(Notice::Written { lane: lane.clone(), ticket: decision.ticket });
+                }
+                Record::Refill(_) | Record::Retry(_) => self.answer(record, answers.next()),
             }
         }
     }
 
+    /// Answers a record that asks something; without an answer when nothing could be written or read.
+    fn answer(&self, record: &Record, answer: Option<Answer>) {
+        match (record, answer) {
+            (Record::Refill(refill), Some(Answer::Waiting { oldest, left })) => {
+                self.tell(Notice::Waiting { lane: refill.lane.clone(), oldest, left });
+            }
+            (Record::Refill(refill), _) => self.tell(Notice::Unreadable(refill.lane.clone())),
+            (Record::Retry(retry), Some(Answer::PutBack(by))) => {
+                // Whoever asked may be gone; it is done all the same.
+                let _ = retry.reply.try_send(Ok(by.values().sum()));
+                for (receiver, deliveries) in by {
+                    self.tell(Notice::PutBack { receiver, deliveries });
+                }
+            }
+            (Record::Retry(retry), _) => {
+                let why = self.health.borrow().error.clone();
+                let _ = retry.reply.try_send(Err(why.unwrap_or_default()));
+            }
+            _ => {}
+        }
+    }
+
+    fn tell(&self, notice: Notice) {
+        // Nobody listens only when the agent is ending.
+        let _ = self.outlets.outbox.blocking_send(notice);
+    }
+
     /// Says a failure once when it begins, and once when it is over.
-    fn report(&self, result: Result<(), StoreError>) {
-        let error = result.err().map(|error| error.to_string());
+    fn report<T>(&self, result: Result<T, StoreError>) -> Option<T> {
+        let error = result.as_ref().err().map(ToString::to_string);
         self.health.send_if_modified(|health| {
             if health.error == error {
                 return false;
@@ -201,6 +236,7 @@ impl Writer {
             health.error = error;
             true
         });
+        result.ok()
     }
 
     fn prune(&mut self) {
@@ -224,4 +260,53 @@ impl Writer {
 fn file_at(path: &Path) -> Option<(u64, u64)> {
     let file = std::fs::metadata(path).ok()?;
     Some((file.dev(), file.ino()))
+}
+
+/// What is open and has no end yet: it must be in whatever database there is.
+#[derive(Default)]
+struct Standing {
+    alerts: BTreeMap<String, Alert>,
+    tellings: BTreeMap<String, Telling>,
+    silences: BTreeMap<String, Silence>,
+}
+
+impl Standing {
+    fn restored(restored: &Restored) -> Self {
+        let open = restored.alerts.iter().filter(|stored| stored.is_open);
+        let tellings = restored
+            .alerts
+            .iter()
+            .filter_map(|stored| Some((stored.alert.id.clone(), stored.telling.clone()?)));
+        let silences = restored.silences.iter().map(|silence| (silence.id.clone(), silence.clone()));
+        Self {
+            alerts: open.map(|stored| (stored.alert.id.clone(), stored.alert.clone())).collect(),
+            tellings: tellings.collect(),
+            silences: silences.collect(),
+        }
+    }
+
+    fn note(&mut self, effects: &Effects) {
+        self.alerts.extend(effects.opened.iter().map(|alert| (alert.id.clone(), alert.clone())));
+        self.tellings.extend(effects.tellings.clone());
+        for (alert, _) in &effects.resolved {
+            self.alerts.remove(&alert.id);
+        }
+        self.tellings.retain(|id, _| self.alerts.contains_key(id));
+        for (id, silence) in &effects.silences {
+            match silence {
+                Some(silence) => drop(self.silences.insert(id.clone(), silence.clone())),
+                None => drop(self.silences.remove(id)),
+            }
+        }
+    }
+
+    fn effects(&self) -> Effects {
+        let silences = self.silences.iter().map(|(id, silence)| (id.clone(), Some(silence.clone())));
+        Effects {
+            opened: self.alerts.values().cloned().collect(),
+            tellings: self.tellings.clone(),
+            silences: silences.collect(),
+            ..Effects::default()
+        }
+    }
 }

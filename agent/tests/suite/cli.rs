@@ -78,6 +78,63 @@ fn validate_shows_every_fault_and_exits_78() {
 }
 
 #[test]
+fn validate_tells_who_is_told_and_what_is_odd_about_it() {
+    let receivers = r#"
+        [agent]
+        vantage = "test"
+        [[receiver]]
+        name = "ops"
+        kind = "webhook"
+        url = "https://alerts.example.net/ops"
+        [[receiver]]
+        name = "shop"
+        kind = "webhook"
+        url = "https://alerts.example.net/shop"
+    "#;
+    let windows = r#"
+        [[maintenance]]
+        name = "long-ago"
+        from = 2020-03-01T22:00:00Z
+        to = 2020-03-02T02:00:00Z
+        [[maintenance]]
+        name = "long-since"
+        from = 2020-03-01T22:00:00Z
+        to = 2999-03-02T02:00:00Z
+        [[maintenance]]
+        name = "far-off"
+        from = 2998-03-01T22:00:00Z
+        to = 2998-03-02T02:00:00Z
+        nodes = ["node-9"]
+        labels = { team = "sh*" }
+    "#;
+    let odd = "[[route]]\nreceivers = [\"ops\"]\nservices = [\"shop/*\"]\n[[route]]\nreceivers = [\"ops\"]\n";
+    let home = Home::new(receivers);
+    let plain = run(&home, &["validate"]);
+    assert!(text(&plain.stdout).ends_with("Alerts go to every receiver.\n"), "{plain:?}");
+    assert!(plain.stderr.is_empty(), "{plain:?}");
+
+    home.configure(&format!("{receivers}{odd}{windows}"));
+    let told = run(&home, &["validate"]);
+    assert_eq!(told.status.code(), Some(0), "{told:?}");
+    assert!(
+        text(&told.stdout).ends_with(
+            "Alerts go by 2 routes. 3 maintenance windows: long-since is open until 2999-03-02 02:00 UTC; \
+             far-off opens next, on 2998-03-01 22:00 UTC.\n"
+        ),
+        "{told:?}"
+    );
+    let warnings = [
+        "The receiver shop is never told of anything: no route leads to it, and one takes whatever comes.",
+        "The route to ops names the service shop/*, and there is none.",
+        "The maintenance window far-off names the node node-9, and there is none.",
+        "The maintenance window far-off names the label team = \"sh*\", and there is none.",
+        "The maintenance window long-ago is over for good: take it out.",
+    ];
+    let warnings: String = warnings.iter().map(|warning| format!("vipwatch: {warning}\n")).collect();
+    assert_eq!(text(&told.stderr), warnings);
+}
+
+#[test]
 fn a_faulty_configuration_keeps_run_from_starting() {
     let home = Home::new("[agent]\n");
     let output = home.command().output().unwrap();

@@ -83,6 +83,8 @@ timeout = "{timeout}ms"
 flows = 2
 alert_after = 2
 resolve_after = 2
+[alerts]
+group_window = "0s"
 [cluster]
 {nodes}
 [[service]]

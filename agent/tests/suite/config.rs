@@ -1,10 +1,12 @@
 //! The configuration: every rule by a file that breaks it, the sample, the schema.
 
+mod alerts;
 mod flows;
 mod schema;
 
 use std::{
     fs,
+    os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -51,6 +53,7 @@ fn files() -> TempDir {
     write("other.key", &other.serialize_pem());
     write("password", "hidden\n");
     write("token", "hidden");
+    write("api.token", "hidden-hidden-hidden\n");
     write("shop.password", "hidden\n");
     write("other-api.token", "hidden\n");
     write("phrase", "hidden hidden\n");
@@ -58,6 +61,8 @@ fn files() -> TempDir {
     write("broken.pem", "-----BEGIN CERTIFICATE-----\nhidden\n");
     write("strange.pem", "-----BEGIN CERTIFICATE-----\naGlkZGVu\n-----END CERTIFICATE-----\n");
     write("large", &"hidden".repeat(1 << 20));
+    write("notify", "");
+    fs::set_permissions(directory.path().join("notify"), fs::Permissions::from_mode(0o755)).unwrap();
     fs::create_dir(directory.path().join("directory")).unwrap();
     directory
 }
@@ -222,10 +227,10 @@ fn strings_take_in_the_environment() {
     .unwrap();
     assert_eq!(config.agent.vantage, "test ${HOST}");
     let receiver = &config.receivers[0];
-    let config::Means::Webhook(webhook) = &receiver.means;
-    assert_eq!(webhook.url.expose(), "https://alerts.example.net/hook");
+    let config::Means::Webhook(webhook) = &receiver.means else { panic!("{receiver:?}") };
+    assert_eq!(webhook.endpoint.url().expose(), "https://alerts.example.net/hook");
     assert_eq!(receiver.origin, "https://alerts.example.net");
-    assert_eq!(webhook.headers["Authorization"].expose(), "Bearer alerts.example.net");
+    assert_eq!(webhook.endpoint.headers["authorization"], "Bearer alerts.example.net");
 }
 
 /// Neither a literal secret nor one from the environment gets into what people and programs are shown.

@@ -42,7 +42,7 @@ fn killed_at_random_moments_every_alert_is_told_and_none_twice_as_new() {
     });
     let database = rusqlite::Connection::open(home.database()).unwrap();
     let told = || {
-        let left = "SELECT (SELECT count(*) FROM outbox WHERE state = 'pending')
+        let left = "SELECT (SELECT count(*) FROM delivery WHERE state = 'pending')
                          + (SELECT count(*) FROM alert WHERE resolved_at IS NULL)";
         database.query_row(left, [], |row| row.get::<_, i64>(0)).unwrap() == 0
     };

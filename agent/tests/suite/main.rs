@@ -1,8 +1,10 @@
 //! The agent's integration tests, in one binary.
 
 mod agent;
+mod alertmanager;
 mod architecture;
 mod authority;
+mod badly_behaved;
 #[cfg(feature = "namespace-tests")]
 mod behind_nat;
 #[cfg(feature = "browser-tests")]
@@ -15,6 +17,7 @@ mod crash;
 mod docs;
 mod echo;
 mod egress;
+mod exec;
 mod inspect;
 mod lifecycle;
 mod manifests;
@@ -22,6 +25,7 @@ mod manifests;
 mod matrix;
 #[cfg(feature = "namespace-tests")]
 mod namespaces;
+mod operator;
 mod outbox;
 mod outsider;
 #[cfg(feature = "namespace-tests")]
@@ -31,6 +35,7 @@ mod prober;
 mod spoken;
 mod store;
 mod tls;
+mod told;
 #[cfg(feature = "namespace-tests")]
 mod uplink;
 #[cfg(feature = "namespace-tests")]

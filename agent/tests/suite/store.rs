@@ -194,7 +194,7 @@ fn a_row_that_cannot_be_read_does_not_hide_the_others() {
     database
         .execute_batch(
             "INSERT INTO transition (probe, at, from_state, to_state, reason) VALUES (1, 1, 'sideways', 'up', '');
-             INSERT INTO alert VALUES ('x', 'strange', 'y', 1, NULL, 'no JSON');
+             INSERT INTO alert (id, kind, subject, opened_at, story) VALUES ('x', 'strange', 'y', 1, 'no JSON');
              UPDATE probe_state SET machine = '{}' WHERE probe = 1;",
         )
         .unwrap();

@@ -26,6 +26,7 @@ use vipwatch_lab::{
 };
 use vipwatch_model::{
     address::{AddressBook, Node},
+    dispatch::Policy,
     echo::EchoFormat,
     probe::{self, Expectation, Limits, Probe, ProbeName, Subject, TrafficPolicy},
     rule::Rules,
@@ -66,6 +67,9 @@ impl Watch {
                     vips: services.iter().flat_map(|service| &service.vips).map(SocketAddr::ip).collect(),
                 },
                 receivers: Vec::new(),
+                policy: Policy::default(),
+                maintenance: Vec::new(),
+                rules: Rules::uniform(2, 2, TimeDelta::minutes(10)),
             },
             probes: Vec::new(),
         };

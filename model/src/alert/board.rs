@@ -9,7 +9,7 @@ use std::collections::{HashMap, hash_map::Entry};
 
 use chrono::{DateTime, Utc};
 
-use super::{Alert, AlertKey, AlertKind, Scope};
+use super::{Alert, AlertKey, AlertKind, Scope, story};
 use crate::{
     notification::Resolution,
     probe::{Probe, Subject},
@@ -114,7 +114,7 @@ impl Board {
                 let moved_to = successor(this, nodes.known).filter(|_| kind == AlertKind::NodeUnhealthy);
                 let resolution = match moved_to {
                     Some(node) => Resolution::by_move(&alert, node, this.at),
-                    None => Resolution::by(&alert, this.verdict, this.at),
+                    None => Resolution::because(&alert, story::end(&alert, this, nodes), this.at),
                 };
                 changes.resolved.push((alert, resolution));
             }

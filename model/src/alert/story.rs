@@ -1,6 +1,9 @@
 //! The words of an alert: its title, and what is told of it beyond the last round's verdict.
 
-use super::{AlertKind, Known};
+use super::{
+    Alert, AlertKind, Known, Nodes,
+    condition::{self, Health},
+};
 use crate::{
     cause::{Cause, CauseKind},
     probe::{Probe, Subject},
@@ -35,6 +38,26 @@ pub(super) fn reason(kind: AlertKind, known: &Known<'_>) -> String {
             verdict.reason,
         ),
         _ => verdict.reason.clone(),
+    }
+}
+
+/// Why an alert is over, after a round of `this`.
+pub(super) fn end(alert: &Alert, this: &Known<'_>, nodes: &Nodes<'_>) -> String {
+    let reason = &this.verdict.reason;
+    match alert.key.kind {
+        kind if !this.probe.rules.of(kind).enabled => format!("Alerts of the kind {kind} are turned off."),
+        AlertKind::Degraded if this.verdict.state.is_bad() => {
+            format!("It turned into something worse. {reason}")
+        }
+        AlertKind::NoHealthyNode | AlertKind::RedundancyLost => {
+            let (healthy, of) = (condition::healthy(nodes, Health::Confirmed), nodes.configured);
+            format!("{healthy} of {of} nodes have a ready endpoint of {} now.", alert.key.subject)
+        }
+        AlertKind::HeadersTrusted => "Forged headers are not believed any more.".to_owned(),
+        AlertKind::DnsDrift => "The name leads to the VIPs, and to nothing else.".to_owned(),
+        AlertKind::CertificateExpiring => "The certificate is valid for long enough.".to_owned(),
+        AlertKind::Flapping => format!("It has said the same for long enough. The last round: {reason}"),
+        _ => reason.clone(),
     }
 }
 

@@ -4,9 +4,9 @@ use std::fmt::Write as _;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::{Answer, Blindness, Grounds};
+use super::{Answer, Blindness, Grounds, Missed};
 use crate::{
-    alert::{Alert, AlertKey, AlertKind},
+    alert::{Alert, AlertKey, AlertKind, Severity},
     cause::{Cause, CauseKind},
     flow::Failure,
     notification::Resolution,
@@ -24,8 +24,7 @@ impl Blindness {
 
     /// The alert about it, opened at `now`.
     #[must_use]
-    pub fn alert(&self, id: String, now: DateTime<Utc>) -> Alert {
-        let severity = AlertKind::VantageBlind.severity();
+    pub fn alert(&self, id: String, severity: Severity, now: DateTime<Utc>) -> Alert {
         Alert {
             title: "the agent cannot see".to_owned(),
             reason: format!("{} Silence says nothing about the cluster meanwhile.", self.grounds.reason()),
@@ -34,16 +33,18 @@ impl Blindness {
             ..Alert::of_vantage(id, Self::key(), severity, self.since, now)
         }
     }
+}
 
-    /// The end of `alert`, once the agent sees again: the one summary of what it missed since `since`.
+impl Missed {
+    /// The end of `alert`, now that the agent sees again: the one summary.
     #[must_use]
-    pub fn end(alert: &Alert, since: DateTime<Utc>, probes: usize, now: DateTime<Utc>) -> Resolution {
-        let rounds = match probes {
+    pub fn end(&self, alert: &Alert, now: DateTime<Utc>) -> Resolution {
+        let rounds = match self.probes {
             0 => "no probe had rounds that count as unknown".to_owned(),
             1 => "1 probe had rounds that count as unknown".to_owned(),
             n => format!("{n} probes had rounds that count as unknown"),
         };
-        let lasted = lasted(now - since);
+        let lasted = lasted(now - self.since);
         let reason = format!(
             "The agent sees again. For {lasted} it could not; {rounds}. What is still wrong is told separately."
         );

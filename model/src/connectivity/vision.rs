@@ -32,6 +32,8 @@ pub struct Vision {
     since: DateTime<Utc>,
     /// When it was found to be blind, if it is.
     found: Option<DateTime<Utc>>,
+    /// By what, unless that was before a restart.
+    blindness: Option<Blindness>,
     /// When a round was last answered.
     answered: Option<DateTime<Utc>>,
     /// When a round was last no fault of the agent, answered or not.
@@ -55,18 +57,13 @@ struct Run {
     reason: String,
 }
 
-/// The agent turned blind, or sees again.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Change {
-    /// It turned blind.
-    Blind(Blindness),
-    /// It sees again.
-    Sees {
-        /// Since when it had been blind.
-        since: DateTime<Utc>,
-        /// How many probes had rounds meanwhile that are unknown.
-        probes: usize,
-    },
+/// What the agent missed while it was blind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Missed {
+    /// Since when it was.
+    pub since: DateTime<Utc>,
+    /// How many probes had rounds meanwhile that are unknown.
+    pub probes: usize,
 }
 
 /// Since when the agent is blind, and by what that is known.
@@ -101,6 +98,7 @@ impl Vision {
         Self {
             since: now,
             found: None,
+            blindness: None,
             answered: None,
             judged: None,
             run: None,
@@ -120,6 +118,12 @@ impl Vision {
     #[must_use]
     pub fn is_blind(&self) -> bool {
         self.found.is_some()
+    }
+
+    /// By what it is known that the agent is blind; nothing of what was known before a restart.
+    #[must_use]
+    pub fn blindness(&self) -> Option<&Blindness> {
+        self.blindness.as_ref()
     }
 
     /// Goes on, `now`, from before a restart: the agent had been blind `since` then, and `probes` had rounds at these times
@@ -161,13 +165,14 @@ impl Vision {
         }
     }
 
-    /// Draws the conclusion. `probes` are all that there are, each with its interval.
+    /// Draws the conclusion; when the agent sees again, gives what it missed. `probes` are all that there are, each with
+    /// its interval.
     pub fn step<'a>(
         &mut self,
         outlook: &Outlook,
         probes: impl Iterator<Item = (&'a ProbeName, TimeDelta)>,
         now: DateTime<Utc>,
-    ) -> Option<Change> {
+    ) -> Option<Missed> {
         let probes: BTreeMap<&ProbeName, TimeDelta> = probes.collect();
         self.forget_all_but(&probes);
         if let Some(found) = self.found {
@@ -178,9 +183,10 @@ impl Vision {
             self.run = None;
             self.apart.append(&mut self.unseen);
         }
-        let blindness = self.blindness(outlook, &probes, now)?;
+        let blindness = self.proof(outlook, &probes, now)?;
         (self.since, self.found) = (blindness.since, Some(now));
-        Some(Change::Blind(blindness))
+        self.blindness = Some(blindness);
+        None
     }
 
     fn forget_all_but(&mut self, probes: &BTreeMap<&ProbeName, TimeDelta>) {
@@ -189,7 +195,7 @@ impl Vision {
         self.missed.retain(|probe, _| probes.contains_key(probe));
     }
 
-    fn blindness(
+    fn proof(
         &self,
         outlook: &Outlook,
         probes: &BTreeMap<&ProbeName, TimeDelta>,
@@ -238,15 +244,14 @@ impl Vision {
         later(outlook.seen()) || (later(self.judged) && contradicted)
     }
 
-    fn see(&mut self, now: DateTime<Utc>) -> Change {
+    fn see(&mut self, now: DateTime<Utc>) -> Missed {
         let since = std::mem::replace(&mut self.since, now);
-        self.found = None;
-        self.run = None;
+        (self.found, self.blindness, self.run) = (None, None, None);
         self.unseen.clear();
         self.apart.clear();
         let missed = std::mem::take(&mut self.missed);
         let probes = missed.values().filter(|at| **at >= since).count();
-        Change::Sees { since, probes }
+        Missed { since, probes }
     }
 }
 

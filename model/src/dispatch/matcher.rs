@@ -57,7 +57,8 @@ impl Matcher {
 }
 
 /// Whether `text` is what `pattern` says, where `*` stands for anything.
-fn fits(pattern: &str, text: &str) -> bool {
+#[must_use]
+pub fn fits(pattern: &str, text: &str) -> bool {
     let Some((first, rest)) = pattern.split_once('*') else { return pattern == text };
     let Some(mut left) = text.strip_prefix(first) else { return false };
     let mut parts = rest.split('*').peekable();

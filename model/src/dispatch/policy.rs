@@ -4,10 +4,10 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::Matcher;
-use crate::alert::AlertKind;
+use crate::alert::{Alert, AlertKind};
 
 /// How alerts are told.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Policy {
     /// The names of all receivers.
     pub receivers: Vec<String>,
@@ -85,6 +85,38 @@ pub struct Silence {
     pub by: String,
     /// Why.
     pub comment: String,
+}
+
+impl Policy {
+    /// What holds where nothing is configured: everybody is told everything.
+    #[must_use]
+    pub fn to_all(receivers: Vec<String>) -> Self {
+        Self {
+            receivers,
+            routes: Vec::new(),
+            inhibitions: Inhibition::defaults(),
+            group_wait: TimeDelta::zero(),
+            group_window: TimeDelta::seconds(30),
+            repeat_every: None,
+        }
+    }
+
+    /// Who is told of `alert`.
+    #[must_use]
+    pub fn receivers_of(&self, alert: &Alert) -> Vec<String> {
+        let mut receivers: Vec<String> = Vec::new();
+        let mut taken = false;
+        for route in self.routes.iter().filter(|route| route.matcher.matches(alert)) {
+            let new = route.receivers.iter().filter(|name| !receivers.contains(name));
+            let new: Vec<String> = new.cloned().collect();
+            receivers.extend(new);
+            taken = true;
+            if !route.goes_on {
+                break;
+            }
+        }
+        if taken { receivers } else { self.receivers.clone() }
+    }
 }
 
 impl Inhibition {

@@ -6,7 +6,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::Family;
 use crate::{
-    alert::{Alert, AlertKey, AlertKind},
+    alert::{Alert, AlertKey, AlertKind, Severity},
     notification::Resolution,
 };
 
@@ -40,9 +40,8 @@ impl Change {
 
     /// The alert about it.
     #[must_use]
-    pub fn alert(&self, id: String, now: DateTime<Utc>) -> Alert {
+    pub fn alert(&self, id: String, severity: Severity, now: DateTime<Utc>) -> Alert {
         let Self { from, to, source, .. } = self;
-        let (key, severity) = (self.key(), AlertKind::EgressChanged.severity());
         let way = match self.local {
             Some(local) => format!("for connections from {local}"),
             None => format!("over {}", self.family),
@@ -55,7 +54,7 @@ impl Change {
             remedy: Some(format!(
                 "If somebody lets in {from} by its address, such as a firewall or an allow-list, let in {to} as well."
             )),
-            ..Alert::of_vantage(id, key, severity, self.at, now)
+            ..Alert::of_vantage(id, self.key(), severity, self.at, now)
         }
     }
 
@@ -96,7 +95,7 @@ mod tests {
 
     #[test]
     fn the_alert_says_from_what_to_what_and_who_says_so() {
-        let alert = change(None).alert("1".into(), DateTime::UNIX_EPOCH);
+        let alert = change(None).alert("1".into(), Severity::Info, DateTime::UNIX_EPOCH);
         assert_eq!(
             alert.reason,
             "This agent's egress address over IPv4 changed from 198.51.100.7 to 203.0.113.7, as told by stun \
@@ -107,7 +106,7 @@ mod tests {
         assert_eq!(of_uplink.key().subject, "10.0.0.2");
         assert!(
             of_uplink
-                .alert("2".into(), DateTime::UNIX_EPOCH)
+                .alert("2".into(), Severity::Info, DateTime::UNIX_EPOCH)
                 .reason
                 .contains("for connections from 10.0.0.2")
         );
@@ -115,7 +114,7 @@ mod tests {
 
     #[test]
     fn it_is_news_for_an_hour() {
-        let alert = change(None).alert("1".into(), DateTime::UNIX_EPOCH);
+        let alert = change(None).alert("1".into(), Severity::Info, DateTime::UNIX_EPOCH);
         let after = |minutes| DateTime::UNIX_EPOCH + TimeDelta::minutes(minutes);
         assert!(!Change::is_old(&alert, after(59)));
         assert!(Change::is_old(&alert, after(60)));

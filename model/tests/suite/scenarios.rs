@@ -18,9 +18,9 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde::Deserialize;
 use vipwatch_model::{
     address::{AddressBook, Node},
-    alert::{Alert, Board, Changes, Known, Nodes},
+    alert::{Alert, AlertKind, Board, Changes, Known, Nodes},
     cause::CauseKind,
-    connectivity::{self, Answer, Blindness, Change, Check, Outlook, Vision},
+    connectivity::{self, Answer, Blindness, Check, Outlook, Vision},
     egress::{Egress, Learnt, Unknown},
     flow::{Failure, FailureKind, Flow, Outcome, Phases, SourceReport},
     judge::{self, NodeSight, Scene},
@@ -354,17 +354,14 @@ impl Stage {
     fn look(&mut self) -> Changes {
         let all = std::iter::once(&self.vip).chain(self.nodes.values()).chain(self.proxies.values());
         let probes = all.map(|watched| (&watched.probe.name, TimeDelta::seconds(10)));
-        match self.vision.step(&self.outlook, probes, self.now) {
-            None => Changes::default(),
-            Some(Change::Blind(blind)) => {
-                self.board.raise(&Blindness::key(), || blind.alert("blind".into(), self.now))
-            }
-            Some(Change::Sees { since, probes }) => {
-                let over = self.board.remove_if(|alert| alert.key == Blindness::key());
-                let end = |alert: Alert| (alert.clone(), Blindness::end(&alert, since, probes, self.now));
-                Changes { resolved: over.into_iter().map(end).collect(), ..Changes::default() }
-            }
+        if let Some(missed) = self.vision.step(&self.outlook, probes, self.now) {
+            let over = self.board.remove_if(|alert| alert.key == Blindness::key());
+            let end = |alert: Alert| (alert.clone(), missed.end(&alert, self.now));
+            return Changes { resolved: over.into_iter().map(end).collect(), ..Changes::default() };
         }
+        let Some(blind) = self.vision.blindness() else { return Changes::default() };
+        let alert = || blind.alert("blind".into(), AlertKind::VantageBlind.severity(), self.now);
+        self.board.raise(&Blindness::key(), alert)
     }
 
     /// Plays a round; gives what it opened and resolved.

@@ -1,10 +1,12 @@
-//! Alerts, the changes of state behind them, and who is told.
+//! Alerts, what has become of them, and the changes of state behind them.
+
+use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::State;
+use super::{DeliveryView, State};
 
 /// How urgent an alert is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
@@ -35,6 +37,8 @@ pub struct AlertView {
     pub node: Option<String>,
     /// What was probed, such as `192.0.2.201:80`.
     pub target: String,
+    /// The labels of its service.
+    pub labels: BTreeMap<String, String>,
     /// When it was opened.
     pub opened_at: DateTime<Utc>,
     /// One line that says what is wrong.
@@ -49,33 +53,52 @@ pub struct AlertView {
     pub cause: Option<String>,
     /// What to do about it: a sentence, or a command in backticks.
     pub remedy: Option<String>,
+    /// When it was first told to somebody.
+    pub told_at: Option<DateTime<Utc>>,
+    /// The receivers that it was handed to, whether they have it yet or not.
+    pub told_to: Vec<String>,
+    /// What keeps it from being told, for as long as something does.
+    pub held: Option<HoldView>,
+    /// Who has taken it on.
+    pub acknowledgement: Option<AcknowledgementView>,
+    /// The id of the open alert that most likely explains it.
+    pub consequence_of: Option<String>,
     /// How far each receiver has been told.
     pub deliveries: Vec<DeliveryView>,
 }
 
-/// How far a delivery has come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum DeliveryState {
-    /// Waiting, or being retried.
-    Pending,
-    /// The receiver has accepted it.
-    Delivered,
-    /// Given up.
-    Dead,
+/// What keeps an alert from being told.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct HoldView {
+    /// What, as one stored word such as `silence`.
+    pub by: String,
+    /// Why, as a phrase such as "silence by kim: new disks".
+    pub why: String,
+    /// Until when, where that is known.
+    pub until: Option<DateTime<Utc>>,
+    /// The id of the open alert that makes this one pointless, where one does.
+    pub alert: Option<String>,
 }
 
-/// Telling one receiver about one alert.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
-pub struct DeliveryView {
-    /// The receiver's name.
-    pub receiver: String,
-    /// How far it has come.
-    pub state: DeliveryState,
-    /// Attempts made so far.
-    pub attempts: u32,
-    /// Why the latest attempt failed, if it did.
-    pub last_error: Option<String>,
+/// Who has taken an alert on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct AcknowledgementView {
+    /// Who, in their own words.
+    pub by: String,
+    /// Why, or what they do about it.
+    pub comment: String,
+    /// When.
+    pub at: DateTime<Utc>,
+}
+
+/// Takes an alert on: it is not told again while it is open.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct NewAcknowledgement {
+    /// Who takes it on, in their own words: up to 100 characters.
+    pub by: String,
+    /// Why, or what they do about it: up to 500 characters.
+    pub comment: String,
 }
 
 /// One change of state.
@@ -95,23 +118,4 @@ pub struct TransitionView {
     pub to: State,
     /// Why, in one sentence.
     pub reason: String,
-}
-
-/// One receiver of alerts and its queue.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
-pub struct ReceiverView {
-    /// Its name.
-    pub name: String,
-    /// Its kind, such as `webhook`.
-    pub kind: String,
-    /// Deliveries waiting.
-    pub pending: u32,
-    /// Deliveries accepted, ever.
-    pub delivered: u64,
-    /// Deliveries given up.
-    pub dead: u32,
-    /// Why the latest attempt failed, if it did.
-    pub last_error: Option<String>,
-    /// When it last accepted a delivery.
-    pub last_delivered_at: Option<DateTime<Utc>>,
 }

@@ -1,8 +1,9 @@
-//! The server over real sockets: what is served, and what is shed.
+//! The server over real sockets: what is served, what may be changed by whom, and what is shed.
 
 mod client;
 mod limits;
 mod openapi;
+mod operator;
 mod routes;
 mod sample;
 mod stream;

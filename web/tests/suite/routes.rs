@@ -106,11 +106,13 @@ async fn what_is_not_there_is_a_404_in_the_callers_language() {
 }
 
 #[tokio::test]
-async fn nothing_can_be_written() {
+async fn what_is_shown_cannot_be_written() {
     let server = Server::start().await;
-    for path in ["/", "/api/v1/overview", "/healthz"] {
+    for path in ["/", "/api/v1/overview", "/api/v1/alerts", "/api/v1/deliveries", "/healthz"] {
         let answer = ask(server.address, Method::POST, path, &[]).await;
         assert_eq!(answer.status, StatusCode::METHOD_NOT_ALLOWED, "{path}");
         assert!(answer.header("allow").contains("GET"), "{path}");
     }
+    let answer = ask(server.address, Method::PUT, "/api/v1/silences", &[]).await;
+    assert_eq!(answer.header("allow"), "GET,HEAD,POST");
 }

@@ -3,7 +3,7 @@
 use std::{
     net::SocketAddr,
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -13,10 +13,10 @@ use chrono::{DateTime, Utc};
 use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 use vipwatch_web::{
-    Limits, Status,
+    Access, Control, Limits, Operator, Outcome, Refusal, Site, Status,
     api::{
-        AgentView, Check, ConfigView, ConnectivityView, Overview, Readiness, SchedulerView, StoreView,
-        Summary,
+        AcknowledgementView, AgentView, Check, ConfigView, ConnectivityView, DeliveryFilter, NewSilence,
+        OutboxEntry, Overview, Readiness, Retried, Retry, SchedulerView, SilenceView, StoreView, Summary,
     },
 };
 
@@ -44,12 +44,81 @@ impl Status for Stub {
     }
 }
 
+/// Notes what it is asked to do. It knows one alert and one silence, each with the id `known`.
+#[derive(Default)]
+struct Notes {
+    done: Mutex<Vec<String>>,
+}
+
+impl Notes {
+    fn note<T>(&self, what: String, done: Result<T, Refusal>) -> Outcome<'_, T>
+    where
+        T: Send + 'static,
+    {
+        self.done.lock().expect("no panic while noting").push(what);
+        Box::pin(std::future::ready(done))
+    }
+}
+
+fn known<T>(id: &str, thing: T) -> Result<T, Refusal> {
+    if id == "known" { Ok(thing) } else { Err(Refusal::Missing(format!("there is no {id}"))) }
+}
+
+fn at() -> DateTime<Utc> {
+    DateTime::from_timestamp(1_763_856_000, 0).expect("a valid time")
+}
+
+impl Control for Notes {
+    fn acknowledge(
+        &self,
+        alert: String,
+        comment: String,
+        operator: Operator,
+    ) -> Outcome<'_, AcknowledgementView> {
+        let what = format!("{} acknowledges {alert}: {comment}", operator.by);
+        let done = AcknowledgementView { by: operator.by, comment, at: at() };
+        self.note(what, known(&alert, done))
+    }
+
+    fn silence(&self, silence: NewSilence, operator: Operator) -> Outcome<'_, SilenceView> {
+        let NewSilence { matcher, comment, by, .. } = silence;
+        let what = format!("{} silences {:?}: {comment}", operator.by, matcher.services);
+        let view = SilenceView { id: "known".into(), matcher, from: at(), until: at(), by, comment };
+        self.note(what, Ok(view))
+    }
+
+    fn end_silence(&self, id: String, operator: Operator) -> Outcome<'_, SilenceView> {
+        let what = format!("{} ends {id}", operator.by);
+        let view = SilenceView {
+            id: id.clone(),
+            matcher: Default::default(),
+            from: at(),
+            until: at(),
+            by: "kim".into(),
+            comment: "disks".into(),
+        };
+        self.note(what, known(&id, view))
+    }
+
+    fn deliveries(&self, filter: DeliveryFilter) -> Outcome<'_, Vec<OutboxEntry>> {
+        let what = format!("lists {} of {:?}, {:?}", filter.most(), filter.receiver, filter.state);
+        self.note(what, Ok(vec![]))
+    }
+
+    fn retry(&self, retry: Retry, operator: Operator) -> Outcome<'_, Retried> {
+        let what = format!("{} retries {:?} of {:?}", operator.by, retry.deliveries, retry.receiver);
+        self.note(what, Ok(Retried { deliveries: retry.deliveries.len() as u64 }))
+    }
+}
+
 pub(crate) struct Server {
     pub(crate) address: SocketAddr,
     pub(crate) shutdown: CancellationToken,
     pub(crate) served: JoinHandle<std::io::Result<()>>,
+    pub(crate) access: watch::Sender<Access>,
     overview: watch::Sender<Arc<Overview>>,
     is_ready: Arc<AtomicBool>,
+    notes: Arc<Notes>,
 }
 
 impl Server {
@@ -58,14 +127,25 @@ impl Server {
     }
 
     pub(crate) async fn start_with(limits: Limits) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        Self::start_on(TcpListener::bind("127.0.0.1:0").await.expect("a free port"), limits)
+    }
+
+    pub(crate) fn start_on(listener: TcpListener, limits: Limits) -> Self {
         let address = listener.local_addr().expect("an address");
         let (sender, overview) = watch::channel(Arc::new(overview("office-fra")));
         let is_ready = Arc::new(AtomicBool::new(true));
         let status = Arc::new(Stub { overview, is_ready: Arc::clone(&is_ready) });
+        let notes = Arc::new(Notes::default());
+        let (access, allowed) = watch::channel(Access::ThisHost);
         let shutdown = CancellationToken::new();
-        let served = tokio::spawn(vipwatch_web::serve_with(listener, status, shutdown.clone(), limits));
-        Self { address, shutdown, served, overview: sender, is_ready }
+        let site = Site { status, control: Arc::clone(&notes) as Arc<dyn Control>, access: allowed };
+        let served = tokio::spawn(vipwatch_web::serve_with(listener, site, shutdown.clone(), limits));
+        Self { address, shutdown, served, access, overview: sender, is_ready, notes }
+    }
+
+    /// What the agent was asked to do so far.
+    pub(crate) fn done(&self) -> Vec<String> {
+        self.notes.done.lock().expect("no panic while noting").clone()
     }
 
     pub(crate) fn publish(&self, vantage: &str) {
@@ -88,7 +168,7 @@ pub(crate) fn quick() -> Limits {
 }
 
 pub(crate) fn overview(vantage: &str) -> Overview {
-    let at = DateTime::<Utc>::from_timestamp(1_763_856_000, 0).expect("a valid time");
+    let at = at();
     Overview {
         version: "0.0.0".to_owned(),
         vantage: vantage.to_owned(),
@@ -109,5 +189,7 @@ pub(crate) fn overview(vantage: &str) -> Overview {
         alerts: vec![],
         transitions: vec![],
         receivers: vec![],
+        silences: vec![],
+        maintenance: vec![],
     }
 }

@@ -4,6 +4,74 @@
  */
 
 export interface paths {
+    "/api/v1/alerts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The open alerts, newest first. */
+        get: operations["alerts"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/alerts/{id}/acknowledgement": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Takes an open alert on: reminders of it stop, and receivers are told who has it. */
+        post: operations["acknowledge"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/deliveries": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Deliveries to receivers, the newest first. */
+        get: operations["deliveries"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/deliveries/retry": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Attempts deliveries again that were given up. */
+        post: operations["retry"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/events": {
         parameters: {
             query?: never;
@@ -37,6 +105,41 @@ export interface paths {
         put?: never;
         post?: never;
         delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/silences": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The silences in force, the one that ends first at the front. */
+        get: operations["silences"];
+        put?: never;
+        /** Silences alerts from now on, for a while. */
+        post: operations["silence"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/silences/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Ends a silence before its time. */
+        delete: operations["end_silence"];
         options?: never;
         head?: never;
         patch?: never;
@@ -80,6 +183,18 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        /** @description Who has taken an alert on. */
+        AcknowledgementView: {
+            /**
+             * Format: date-time
+             * @description When.
+             */
+            at: string;
+            /** @description Who, in their own words. */
+            by: string;
+            /** @description Why, or what they do about it. */
+            comment: string;
+        };
         /** @description How the agent itself is doing. */
         AgentView: {
             /** @description The configuration in force. */
@@ -102,16 +217,24 @@ export interface components {
         };
         /** @description One open alert. */
         AlertView: {
+            acknowledgement?: components["schemas"]["AcknowledgementView"] | null;
             /** @description What most likely lies behind it, in a sentence or two. */
             cause?: string | null;
+            /** @description The id of the open alert that most likely explains it. */
+            consequence_of?: string | null;
             /** @description How far each receiver has been told. */
             deliveries: components["schemas"]["DeliveryView"][];
             /** @description What should have been seen. */
             expected: string[];
+            held?: components["schemas"]["HoldView"] | null;
             /** @description Its identity, the same in every delivery. */
             id: string;
             /** @description What it is about, as one stored word such as `source_translated`. */
             kind: string;
+            /** @description The labels of its service. */
+            labels: {
+                [key: string]: string;
+            };
             /** @description The node concerned, if it is about one. */
             node?: string | null;
             /** @description What was seen. */
@@ -135,6 +258,13 @@ export interface components {
             target: string;
             /** @description One line that says what is wrong. */
             title: string;
+            /**
+             * Format: date-time
+             * @description When it was first told to somebody.
+             */
+            told_at?: string | null;
+            /** @description The receivers that it was handed to, whether they have it yet or not. */
+            told_to: string[];
         };
         /** @description One readiness check. */
         Check: {
@@ -144,6 +274,19 @@ export interface components {
             name: string;
             /** @description Whether it is fine. */
             ok: boolean;
+        };
+        /** @description An open circuit: a receiver that is taken for dead. */
+        CircuitView: {
+            /**
+             * Format: date-time
+             * @description When it is tried next.
+             */
+            next_attempt_at: string;
+            /**
+             * Format: date-time
+             * @description Since when.
+             */
+            open_since: string;
         };
         /** @description The configuration in force. */
         ConfigView: {
@@ -190,7 +333,7 @@ export interface components {
          * @description How far a delivery has come.
          * @enum {string}
          */
-        DeliveryState: "pending" | "delivered" | "dead";
+        DeliveryState: "pending" | "delivered" | "dead" | "superseded";
         /** @description Telling one receiver about one alert. */
         DeliveryView: {
             /**
@@ -246,6 +389,130 @@ export interface components {
             /** @description The source address that was reported, with the port if that was told. */
             seen?: string | null;
         };
+        /** @description What keeps an alert from being told. */
+        HoldView: {
+            /** @description The id of the open alert that makes this one pointless, where one does. */
+            alert?: string | null;
+            /** @description What, as one stored word such as `silence`. */
+            by: string;
+            /**
+             * Format: date-time
+             * @description Until when, where that is known.
+             */
+            until?: string | null;
+            /** @description Why, as a phrase such as "silence by kim: new disks". */
+            why: string;
+        };
+        /** @description A maintenance window as configured: while it is open, the alerts that it is about are not told. */
+        MaintenanceView: {
+            /** @description Which alerts are not told. */
+            matcher: components["schemas"]["MatcherView"];
+            /** @description Its name. */
+            name: string;
+            /**
+             * Format: date-time
+             * @description Until when it is open, if it is.
+             */
+            open_until?: string | null;
+            /**
+             * Format: date-time
+             * @description When it opens next, if it ever does again.
+             */
+            opens_at?: string | null;
+        };
+        /**
+         * @description Which alerts something is about: those that fit every list that is not empty. In names `*` stands for any number of
+         *     any characters.
+         */
+        MatcherView: {
+            /**
+             * @description Kinds of alerts, by their stored words such as `source_translated`.
+             * @default []
+             */
+            kinds: string[];
+            /**
+             * @description Labels: all of them have to be there with such a value.
+             * @default {}
+             */
+            labels: {
+                [key: string]: string;
+            };
+            /**
+             * @description Nodes.
+             * @default []
+             */
+            nodes: string[];
+            /**
+             * @description Probes.
+             * @default []
+             */
+            probes: string[];
+            /**
+             * @description Services, `namespace/name`.
+             * @default []
+             */
+            services: string[];
+            /**
+             * @description Severities.
+             * @default []
+             */
+            severities: components["schemas"]["Severity"][];
+        };
+        /** @description Takes an alert on: it is not told again while it is open. */
+        NewAcknowledgement: {
+            /**
+             * @description Who takes it on, in their own words: up to 100 characters.
+             * @default
+             */
+            by: string;
+            /**
+             * @description Why, or what they do about it: up to 500 characters.
+             * @default
+             */
+            comment: string;
+        };
+        /** @description Asks for a silence that begins now. */
+        NewSilence: {
+            /**
+             * @description A matcher that says nothing is meant: no alert at all is told.
+             * @default false
+             */
+            all: boolean;
+            /**
+             * @description Who asks for it, in their own words: up to 100 characters.
+             * @default
+             */
+            by: string;
+            /**
+             * @description Why: up to 500 characters.
+             * @default
+             */
+            comment: string;
+            /**
+             * Format: int32
+             * @description For how long, in seconds. Either this or `until`.
+             * @default null
+             */
+            for_seconds: number | null;
+            /**
+             * @description Which alerts are not to be told.
+             * @default {
+             *       "kinds": [],
+             *       "labels": {},
+             *       "nodes": [],
+             *       "probes": [],
+             *       "services": [],
+             *       "severities": []
+             *     }
+             */
+            matcher: components["schemas"]["MatcherView"];
+            /**
+             * Format: date-time
+             * @description Until when. Either this or `for_seconds`.
+             * @default null
+             */
+            until: string | null;
+        };
         /** @description One node's kube-proxy health check node port, for one service. */
         NodeHealthView: {
             /** @description The address asked, with its port. */
@@ -290,6 +557,43 @@ export interface components {
             /** @description What it is, in a sentence. */
             text: string;
         };
+        /** @description One notification to one receiver, as the outbox keeps it. */
+        OutboxEntry: {
+            /** @description The ids of the alerts that it tells of, the leading one first. */
+            alerts: string[];
+            /**
+             * Format: int32
+             * @description Attempts made so far.
+             */
+            attempts: number;
+            /**
+             * Format: date-time
+             * @description When it was written.
+             */
+            created_at: string;
+            /**
+             * Format: date-time
+             * @description When it was delivered or given up.
+             */
+            done_at?: string | null;
+            /** @description What is told, as one stored word such as `opened`. */
+            event: string;
+            /** @description Its identity, which `retry` takes. */
+            id: string;
+            /** @description Why the latest attempt failed, if it did. */
+            last_error?: string | null;
+            /**
+             * Format: date-time
+             * @description When it is attempted next, while it is pending.
+             */
+            next_at?: string | null;
+            /** @description The receiver's name. */
+            receiver: string;
+            /** @description How far it has come. */
+            state: components["schemas"]["DeliveryState"];
+            /** @description The leading alert in one line. */
+            title: string;
+        };
         /** @description Everything the overview page shows, at one moment. */
         Overview: {
             /** @description How the agent itself is doing. */
@@ -301,12 +605,16 @@ export interface components {
              * @description When this overview was computed.
              */
             at: string;
+            /** @description Maintenance windows that are open or come next, in the order in which they open. */
+            maintenance: components["schemas"]["MaintenanceView"][];
             /** @description Stand-alone probes: those that belong to no service. */
             probes: components["schemas"]["ProbeView"][];
             /** @description Who is told about alerts. */
             receivers: components["schemas"]["ReceiverView"][];
             /** @description The Kubernetes services watched, in configuration order. */
             services: components["schemas"]["ServiceView"][];
+            /** @description The silences in force, the one that ends first at the front. */
+            silences: components["schemas"]["SilenceView"][];
             /**
              * Format: date-time
              * @description When the agent started.
@@ -387,6 +695,7 @@ export interface components {
         };
         /** @description One receiver of alerts and its queue. */
         ReceiverView: {
+            circuit?: components["schemas"]["CircuitView"] | null;
             /**
              * Format: int32
              * @description Deliveries given up.
@@ -413,6 +722,11 @@ export interface components {
              * @description Deliveries waiting.
              */
             pending: number;
+            /**
+             * Format: int64
+             * @description Alerts that were over before they could be told, ever: only their end was.
+             */
+            superseded: number;
         };
         /** @description A pod or node that answered. */
         Responder: {
@@ -425,6 +739,37 @@ export interface components {
             node?: string | null;
             /** @description The pod, if it is known. */
             pod?: string | null;
+        };
+        /** @description What came of a [`Retry`]. */
+        Retried: {
+            /**
+             * Format: int64
+             * @description Deliveries that are attempted again.
+             */
+            deliveries: number;
+        };
+        /** @description Asks for deliveries that were given up to be attempted again. All that is said has to fit; `all` where nothing is. */
+        Retry: {
+            /**
+             * @description All that were given up.
+             * @default false
+             */
+            all: boolean;
+            /**
+             * @description Who asks for it.
+             * @default
+             */
+            by: string;
+            /**
+             * @description Those with one of these ids.
+             * @default []
+             */
+            deliveries: string[];
+            /**
+             * @description Those to this receiver.
+             * @default null
+             */
+            receiver: string | null;
         };
         /** @description What one round of a probe found. */
         RoundView: {
@@ -537,6 +882,27 @@ export interface components {
          * @enum {string}
          */
         Severity: "critical" | "warning" | "info";
+        /** @description What an operator does not want to be told for a while. */
+        SilenceView: {
+            /** @description Who asked for it, in their own words. */
+            by: string;
+            /** @description Why. */
+            comment: string;
+            /**
+             * Format: date-time
+             * @description From when on.
+             */
+            from: string;
+            /** @description Its identity. */
+            id: string;
+            /** @description Which alerts are not told. */
+            matcher: components["schemas"]["MatcherView"];
+            /**
+             * Format: date-time
+             * @description Until when.
+             */
+            until: string;
+        };
         /**
          * @description What a probed thing is, after hysteresis.
          * @enum {string}
@@ -636,6 +1002,150 @@ export interface components {
 }
 export type $defs = Record<string, never>;
 export interface operations {
+    alerts: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AlertView"][];
+                };
+            };
+        };
+    };
+    acknowledge: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The alert's id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewAcknowledgement"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AcknowledgementView"];
+                };
+            };
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    deliveries: {
+        parameters: {
+            query?: {
+                /** @description Only those to this receiver. */
+                receiver?: string;
+                /** @description Only those that have come this far. */
+                state?: components["schemas"]["DeliveryState"];
+                /** @description Only those that tell of the alert with this id. */
+                alert?: string;
+                /** @description How many at most: 1 to [`DELIVERIES`], 100 where it is left out. */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OutboxEntry"][];
+                };
+            };
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    retry: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Retry"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Retried"];
+                };
+            };
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     event_stream: {
         parameters: {
             query?: never;
@@ -690,6 +1200,105 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+        };
+    };
+    silences: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SilenceView"][];
+                };
+            };
+        };
+    };
+    silence: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewSilence"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SilenceView"];
+                };
+            };
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    end_silence: {
+        parameters: {
+            query?: {
+                /** @description Who asks for it, in their own words: up to 100 characters. */
+                by?: string;
+            };
+            header?: never;
+            path: {
+                /** @description The silence's id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SilenceView"];
+                };
+            };
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
             };
         };
     };

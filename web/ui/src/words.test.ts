@@ -2,6 +2,7 @@ import { expect, it } from "vitest";
 import flow from "../../../model/src/flow.rs?raw";
 import verdict from "../../../model/src/verdict.rs?raw";
 import { span } from "./time";
+import type { DeliveryView } from "./overview";
 import {
   FAILURES,
   FINDINGS,
@@ -86,10 +87,11 @@ it("counts in English", () => {
 });
 
 it("says how far a delivery has come", () => {
-  const words = (state: "pending" | "delivered" | "dead", attempts: number) =>
+  const words = (state: DeliveryView["state"], attempts: number) =>
     deliveryWords({ receiver: "ops", state, attempts });
   expect(words("pending", 0)).toBe("waiting");
   expect(words("pending", 2)).toBe("retrying after 2 attempts");
   expect(words("delivered", 1)).toBe("delivered");
   expect(words("dead", 8)).toBe("given up after 8 attempts");
+  expect(words("superseded", 3)).toBe("over before it could be told");
 });

@@ -142,5 +142,6 @@ export function deliveryWords({ state, attempts }: DeliveryView): string {
   const tries = count(attempts, "attempt");
   if (state === "delivered") return attempts > 1 ? `delivered after ${tries}` : "delivered";
   if (state === "dead") return `given up after ${tries}`;
+  if (state === "superseded") return "over before it could be told";
   return attempts > 0 ? `retrying after ${tries}` : "waiting";
 }

@@ -11,6 +11,7 @@ use std::{
 use tokio::task::JoinSet;
 use vipwatch_model::{
     address::AddressBook,
+    dispatch::Policy,
     egress::{Egress, Family},
     flow::{Flow, Outcome, Phases, SourceReport},
     observation::Observation,
@@ -133,6 +134,9 @@ fn plan(egress: config::Egress) -> Arc<Plan> {
         connectivity: None,
         book: AddressBook { nodes: vec![node], ..AddressBook::default() },
         receivers: Vec::new(),
+        policy: Policy::default(),
+        maintenance: Vec::new(),
+        rules: Rules::uniform(2, 2, chrono::TimeDelta::minutes(10)),
     })
 }
 

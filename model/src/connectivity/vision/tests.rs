@@ -68,11 +68,14 @@ impl Stage {
 
     fn step(&mut self, now: DateTime<Utc>) -> String {
         let probes = PROBES.map(|(name, interval)| (ProbeName::new(name), TimeDelta::seconds(interval)));
-        let change = self.vision.step(&self.outlook, probes.iter().map(|(name, gap)| (name, *gap)), now);
-        match change {
+        let before = self.vision.is_blind();
+        let missed = self.vision.step(&self.outlook, probes.iter().map(|(name, gap)| (name, *gap)), now);
+        if let Some(Missed { probes, .. }) = missed {
+            return format!("sees, {probes} missed");
+        }
+        match self.vision.blindness().filter(|_| !before) {
             None => String::new(),
-            Some(Change::Sees { probes, .. }) => format!("sees, {probes} missed"),
-            Some(Change::Blind(Blindness { since, grounds })) => {
+            Some(Blindness { since, grounds }) => {
                 let by = match grounds {
                     Grounds::Links => "links".to_owned(),
                     Grounds::Targets(answers) => format!("{} targets", answers.len()),
@@ -296,6 +299,6 @@ fn after_a_restart_it_is_blind_until_it_sees() {
 fn nobody_stays_blind_when_there_is_nothing_left_to_see() {
     let mut vision = Vision::new(at(0));
     vision.resume(at(0), [], at(1));
-    let change = vision.step(&Outlook::default(), std::iter::empty(), at(9));
-    assert_eq!(change, Some(Change::Sees { since: at(0), probes: 0 }));
+    let missed = vision.step(&Outlook::default(), std::iter::empty(), at(9));
+    assert_eq!(missed, Some(Missed { since: at(0), probes: 0 }));
 }

@@ -72,7 +72,12 @@ function Addresses({ term, values }: { term: string; values: readonly string[] }
   );
 }
 
-const SIGNS: Record<DeliveryView["state"], string> = { delivered: "✓", pending: "↻", dead: "✕" };
+const SIGNS: Record<DeliveryView["state"], string> = {
+  delivered: "✓",
+  pending: "↻",
+  dead: "✕",
+  superseded: "–",
+};
 
 function Delivery({ delivery }: { delivery: DeliveryView }) {
   return (

@@ -1,5 +1,6 @@
 /** Who is told about alerts, and whether it gets through. */
 import type { ReceiverView } from "../overview";
+import { clock } from "../time";
 import { grouped } from "../words";
 import { Ago } from "./Ago";
 
@@ -24,7 +25,7 @@ export function Receivers({ receivers }: { receivers: readonly ReceiverView[] })
 }
 
 function Receiver({ receiver }: { receiver: ReceiverView }) {
-  const { name, kind, pending, delivered, dead, last_error: error } = receiver;
+  const { name, kind, pending, delivered, dead, last_error: error, circuit } = receiver;
   return (
     <li>
       <p class="who">
@@ -43,6 +44,12 @@ function Receiver({ receiver }: { receiver: ReceiverView }) {
         )}
         {error && <span class="error"> · {error}</span>}
       </p>
+      {circuit && (
+        <p class="reason circuit">
+          <Ago at={circuit.open_since} before="failing for " />, asked again at{" "}
+          <time dateTime={circuit.next_attempt_at}>{clock(circuit.next_attempt_at)}</time>
+        </p>
+      )}
     </li>
   );
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 /// The first pause.
 const FIRST: Duration = Duration::from_secs(1);
 /// The longest pause; a receiver's `Retry-After` is held to it as well.
-pub(super) const LONGEST: Duration = Duration::from_secs(3600);
+pub const LONGEST: Duration = Duration::from_secs(3600);
 
 /// The pause after `attempts` failed attempts (1 and up): doubling from one second to one hour, of which
 /// the upper half is left to chance (`jitter`, 0 to 1), so that many agents do not come back together.

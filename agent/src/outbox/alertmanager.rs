@@ -1,0 +1,239 @@
+//! The receiver that is a Prometheus Alertmanager, or several of them.
+//!
+//! An Alertmanager takes an alert for over once its `endsAt` has passed, and forgets everything when it loses its
+//! disk. So alerts are told again for as long as they are open. An alert is told when one Alertmanager has it: the
+//! others get it when it is told again.
+
+mod entry;
+
+use std::{
+    collections::VecDeque,
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use futures_util::future::join_all;
+
+use self::entry::Entry;
+use super::{
+    exchange::Exchanges,
+    post::{Letter, Post},
+    receiver::{Message, Reply},
+    standing::Standing,
+};
+use crate::config;
+
+/// For how many intervals an open alert counts without being told again.
+const LASTS: i32 = 4;
+/// The most alerts in one request, so that it stays within what proxies let through.
+const BATCH: usize = 64;
+/// The most ended alerts that are remembered.
+const ENDED: usize = 1_024;
+
+/// A client for Alertmanagers that know the same.
+pub struct Alertmanager {
+    /// The receiver's name.
+    name: String,
+    servers: Vec<Server>,
+    resend_every: Duration,
+    /// Alerts that were over lately, and until when they are told again. None of them is told as open any more,
+    /// however old the list is that is to be told again.
+    ended: Mutex<VecDeque<(DateTime<Utc>, Entry)>>,
+}
+
+/// One Alertmanager.
+struct Server {
+    post: Post,
+    /// What may be shown of its URL.
+    origin: String,
+    /// Whether it failed to take what it was sent last.
+    fails: AtomicBool,
+}
+
+impl Alertmanager {
+    /// A client for the receiver called `name`; each request takes `timeout` at most.
+    ///
+    /// # Errors
+    /// When TLS cannot be set up, in words.
+    pub fn new(name: &str, config: &config::Alertmanager, timeout: Duration) -> Result<Self, String> {
+        let servers = config.endpoints.iter().map(|endpoint| {
+            let post = Post::new(endpoint, timeout)?;
+            Ok(Server { post, origin: endpoint.origin().to_owned(), fails: AtomicBool::new(false) })
+        });
+        Ok(Self {
+            name: name.to_owned(),
+            servers: servers.collect::<Result<_, String>>()?,
+            resend_every: config.resend_every,
+            ended: Mutex::default(),
+        })
+    }
+
+    /// How often [`Self::refresh`] is due.
+    pub fn refresh_every(&self) -> Duration {
+        self.resend_every
+    }
+
+    /// Makes one attempt.
+    pub async fn attempt(&self, message: &Message<'_>, exchanges: &mut Exchanges) -> Reply {
+        let entries = entry::told_by(message.notification, self.lasting(message.now));
+        self.remember(&entries, message.now);
+        self.tell(&entries, message.now, exchanges).await
+    }
+
+    /// Tells again what is open, as far as this receiver was told, and what was over lately.
+    pub async fn refresh(&self, standing: &[Standing], now: DateTime<Utc>) {
+        let until = self.lasting(now);
+        let known = standing.iter().filter(|standing| standing.is_known_to(&self.name));
+        let mut entries = self.recently_ended(now);
+        let over: Vec<String> = entries.iter().map(|entry| entry.id.clone()).collect();
+        let open = known.filter(|standing| !over.contains(&standing.alert.id));
+        entries.extend(open.map(|standing| Entry::standing(standing, until)));
+        if !entries.is_empty() {
+            self.tell(&entries, now, &mut Exchanges::unwanted()).await;
+        }
+    }
+
+    /// Until when an open alert counts that is told at `now`.
+    fn lasting(&self, now: DateTime<Utc>) -> DateTime<Utc> {
+        now + TimeDelta::from_std(self.resend_every).unwrap_or_default() * LASTS
+    }
+
+    fn remember(&self, entries: &[Entry], now: DateTime<Utc>) {
+        let until = self.lasting(now);
+        let mut ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
+        for entry in entries.iter().filter(|entry| entry.over) {
+            ended.retain(|(_, known)| known.id != entry.id);
+            ended.push_back((until, entry.clone()));
+        }
+        let surplus = ended.len().saturating_sub(ENDED);
+        ended.drain(..surplus);
+    }
+
+    fn recently_ended(&self, now: DateTime<Utc>) -> Vec<Entry> {
+        let mut ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
+        ended.retain(|(until, _)| *until > now);
+        ended.iter().map(|(_, entry)| entry.clone()).collect()
+    }
+
+    /// Tells every Alertmanager, all of them at the same time.
+    async fn tell(&self, entries: &[Entry], now: DateTime<Utc>, exchanges: &mut Exchanges) -> Reply {
+        let mut bodies = Vec::new();
+        for batch in entries.chunks(BATCH) {
+            match serde_json::to_string(batch) {
+                Ok(body) => bodies.push(body),
+                Err(error) => {
+                    return Reply::Refused { error: format!("the alerts cannot be written: {error}") };
+                }
+            }
+        }
+        let told = self.servers.iter().map(|server| server.tell(&bodies, now, exchanges.apart()));
+        let mut replies = Vec::new();
+        for (server, (reply, apart)) in self.servers.iter().zip(join_all(told).await) {
+            server.note(&reply, &self.name);
+            exchanges.take_in(apart);
+            replies.push((server.origin.as_str(), reply));
+        }
+        sum_up(replies)
+    }
+}
+
+impl Server {
+    async fn tell(
+        &self,
+        bodies: &[String],
+        now: DateTime<Utc>,
+        mut exchanges: Exchanges,
+    ) -> (Reply, Exchanges) {
+        let mut reply = Reply::Taken;
+        for body in bodies {
+            reply = self.post.send(Letter::json(body.clone()), now, &mut exchanges).await;
+            if reply != Reply::Taken {
+                break;
+            }
+        }
+        (reply, exchanges)
+    }
+
+    /// Logs when this Alertmanager begins and ceases to fail: as long as another one takes alerts, nothing else
+    /// tells.
+    fn note(&self, reply: &Reply, receiver: &str) {
+        let error = match reply {
+            Reply::Taken => None,
+            Reply::Later { error, .. } | Reply::Refused { error } => Some(error),
+        };
+        let failed = self.fails.swap(error.is_some(), Ordering::Relaxed);
+        let origin = &self.origin;
+        match error {
+            Some(error) if !failed => {
+                tracing::warn!(%receiver, %origin, %error, "an Alertmanager does not take alerts");
+            }
+            None if failed => tracing::info!(%receiver, %origin, "an Alertmanager takes alerts again"),
+            _ => {}
+        }
+    }
+}
+
+/// What the answers of all servers come to: one that has it is enough, and only when all refuse it is there no
+/// point in trying again.
+fn sum_up(replies: Vec<(&str, Reply)>) -> Reply {
+    if replies.iter().any(|(_, reply)| *reply == Reply::Taken) {
+        return Reply::Taken;
+    }
+    let alone = replies.len() == 1;
+    let mut errors = Vec::new();
+    let mut later = Vec::new();
+    for (origin, reply) in replies {
+        let error = match reply {
+            Reply::Taken => continue,
+            Reply::Refused { error } => error,
+            Reply::Later { error, retry_after } => {
+                later.push(retry_after);
+                error
+            }
+        };
+        errors.push(if alone { error } else { format!("{origin}: {error}") });
+    }
+    let error = errors.join("; ");
+    match later.into_iter().min() {
+        // Without a wish of one of them (which sorts first), the pause is that of the lane.
+        Some(retry_after) => Reply::Later { error, retry_after },
+        None => Reply::Refused { error },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn later(error: &str, seconds: Option<u64>) -> Reply {
+        Reply::Later { error: error.into(), retry_after: seconds.map(Duration::from_secs) }
+    }
+
+    fn refused(error: &str) -> Reply {
+        Reply::Refused { error: error.into() }
+    }
+
+    #[test]
+    fn one_that_has_it_is_enough() {
+        let replies = vec![("http://am1", later("HTTP 503", None)), ("http://am2", Reply::Taken)];
+        assert_eq!(sum_up(replies), Reply::Taken);
+    }
+
+    #[test]
+    fn one_that_may_take_it_later_is_worth_another_attempt() {
+        let replies = vec![("http://am1", refused("HTTP 404")), ("http://am2", later("HTTP 503", Some(9)))];
+        assert_eq!(sum_up(replies), later("http://am1: HTTP 404; http://am2: HTTP 503", Some(9)));
+        let replies =
+            vec![("http://am1", later("HTTP 429", Some(9))), ("http://am2", later("HTTP 503", None))];
+        assert_eq!(sum_up(replies), later("http://am1: HTTP 429; http://am2: HTTP 503", None));
+    }
+
+    #[test]
+    fn what_all_refuse_is_refused() {
+        assert_eq!(sum_up(vec![("http://am1", refused("HTTP 400"))]), refused("HTTP 400"));
+    }
+}

@@ -1,0 +1,224 @@
+//! Where alerts are told from: carries out what the model's dispatcher says.
+
+use std::{collections::HashMap, sync::Arc};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use vipwatch_model::{
+    alert::{Alert, AlertKind, Changes},
+    delivery::Delivery,
+    dispatch::{Circumstances, Dispatch, Dispatcher, Entry, Outgoing, Scene, Silence, Telling, Told, Window},
+    notification::{Acknowledgement, Resolution},
+    probe::ProbeName,
+    state::State,
+};
+
+use super::{Watched, nodes_watched};
+use crate::{
+    maintenance::Maintenance,
+    outbox::Standing,
+    plan::Plan,
+    store::{Effects, StoredAlert},
+};
+
+/// A node that is suspected to be the cause of trouble is waited for, but not for longer than this.
+const LONGEST_SUSPICION: TimeDelta = TimeDelta::seconds(60);
+
+/// The dispatcher and what it depends on.
+#[derive(Default)]
+pub(crate) struct Desk {
+    pub(crate) dispatcher: Dispatcher,
+    /// The maintenance windows that are open.
+    pub(crate) windows: Vec<Window>,
+    /// When another one opens or ends.
+    windows_change: Option<DateTime<Utc>>,
+    /// When something may have to be told.
+    next: Option<DateTime<Utc>>,
+}
+
+/// What telling depends on.
+pub(crate) fn scene<'a>(plan: &'a Plan, windows: &'a [Window], now: DateTime<Utc>) -> Scene<'a> {
+    Scene { policy: &plan.policy, windows, vantage: &plan.vantage, page: &plan.page, now }
+}
+
+impl Desk {
+    /// Takes up what the database remembers.
+    pub(crate) fn remember(
+        &mut self,
+        alerts: &[StoredAlert],
+        groups: Vec<(String, vipwatch_model::dispatch::Group)>,
+        silences: Vec<Silence>,
+        plan: &Plan,
+    ) {
+        let entries = alerts.iter().map(|stored| {
+            // Up to version 1 of the schema every alert was told to everybody at once.
+            let told = || Telling {
+                told: Some(Told::now(stored.alert.opened_at, plan.policy.receivers.clone())),
+                ..Telling::nothing(&stored.alert)
+            };
+            Entry { alert: stored.alert.clone(), telling: stored.telling.clone().unwrap_or_else(told) }
+        });
+        self.dispatcher.remember(entries, groups, silences);
+        self.next = Some(DateTime::<Utc>::MIN_UTC);
+    }
+
+    /// The configuration may have other windows now.
+    pub(crate) fn replanned(&mut self, now: DateTime<Utc>) {
+        self.windows_change = Some(now);
+        self.next = Some(now);
+    }
+
+    /// The open alerts that somebody was told of.
+    pub(crate) fn standing(&self, plan: &Plan) -> Vec<Standing> {
+        let (vantage, page): (Arc<str>, Arc<str>) = (plan.vantage.as_str().into(), plan.page.as_str().into());
+        let told =
+            self.dispatcher.open_alerts().filter_map(|entry| Some((entry, entry.telling.told.as_ref()?)));
+        let standing = told.map(|(Entry { alert, .. }, told)| Standing {
+            alert: Arc::new(alert.clone()),
+            told: told.to.as_slice().into(),
+            vantage: Arc::clone(&vantage),
+            page: Arc::clone(&page),
+        });
+        standing.collect()
+    }
+
+    /// When [`Desk::tend`] wants to be called although nothing happens.
+    pub(crate) fn due(&self) -> Option<DateTime<Utc>> {
+        self.next.into_iter().chain(self.windows_change).min()
+    }
+
+    /// Takes in what changed on the board, and says it in the log.
+    pub(crate) fn take(
+        &mut self,
+        changes: Changes,
+        plan: &Plan,
+        watched: &HashMap<ProbeName, Watched>,
+        now: DateTime<Utc>,
+    ) -> Effects {
+        let mut effects = Effects::default();
+        for (alert, resolution) in changes.resolved {
+            tracing::info!(
+                alert = %alert.id, kind = %alert.key.kind, subject = %alert.key.subject,
+                open_seconds = resolution.open_seconds, "resolved an alert"
+            );
+            self.end(alert, resolution, plan, &mut effects, now);
+        }
+        for alert in changes.opened {
+            tracing::warn!(
+                alert = %alert.id, kind = %alert.key.kind, subject = %alert.key.subject, reason = %alert.reason,
+                "opened an alert"
+            );
+            self.dispatcher.opened(&alert, circumstances(&alert, plan, watched, now));
+            effects.tellings.extend(
+                self.dispatcher.telling(&alert.id).map(|telling| (alert.id.clone(), telling.clone())),
+            );
+            effects.opened.push(alert);
+        }
+        effects
+    }
+
+    /// An alert is over.
+    pub(crate) fn end(
+        &mut self,
+        alert: Alert,
+        resolution: Resolution,
+        plan: &Plan,
+        effects: &mut Effects,
+        now: DateTime<Utc>,
+    ) {
+        let telling = self.dispatcher.resolved(&alert, &resolution, &scene(plan, &self.windows, now));
+        effects.tellings.extend(telling.map(|telling| (alert.id.clone(), telling)));
+        effects.resolved.push((alert, resolution));
+    }
+
+    /// Tells what may be told now.
+    pub(crate) fn tend(&mut self, plan: &Plan, effects: &mut Effects, now: DateTime<Utc>) {
+        if self.windows_change.is_some_and(|change| change <= now) {
+            (self.windows, self.windows_change) = Maintenance::windows(&plan.maintenance, now);
+        }
+        let dispatch = self.dispatcher.tend(&scene(plan, &self.windows, now));
+        self.carry_out(dispatch, effects, now);
+    }
+
+    /// Somebody takes an alert on; `None` if there is no such alert.
+    pub(crate) fn acknowledge(&mut self, id: &str, by: Acknowledgement, plan: &Plan) -> Option<Effects> {
+        let now = by.at;
+        let dispatch = self.dispatcher.acknowledge(id, by, &scene(plan, &self.windows, now))?;
+        let mut effects = Effects::default();
+        self.carry_out(dispatch, &mut effects, now);
+        Some(effects)
+    }
+
+    /// From now on, what the silence is about is not told.
+    pub(crate) fn silence(&mut self, silence: Silence, effects: &mut Effects) {
+        effects.silences.insert(silence.id.clone(), Some(silence.clone()));
+        self.dispatcher.silence(silence);
+    }
+
+    /// Ends a silence; gives it back, if there is such a one.
+    pub(crate) fn end_silence(&mut self, id: &str, effects: &mut Effects) -> Option<Silence> {
+        let ended = self.dispatcher.end_silence(id)?;
+        effects.silences.insert(ended.id.clone(), None);
+        Some(ended)
+    }
+
+    fn carry_out(&mut self, dispatch: Dispatch, effects: &mut Effects, now: DateTime<Utc>) {
+        let Dispatch { outgoing, tellings, groups, expired, next } = dispatch;
+        effects.tellings.extend(tellings);
+        effects.groups.extend(groups);
+        effects.silences.extend(expired.into_iter().map(|id| (id, None)));
+        effects.deliveries.extend(deliveries(outgoing, now));
+        self.next = next;
+    }
+}
+
+/// One delivery for each; the same notification is written out once.
+fn deliveries(outgoing: Vec<Outgoing>, now: DateTime<Utc>) -> Vec<Delivery> {
+    let mut deliveries: Vec<Delivery> = Vec::with_capacity(outgoing.len());
+    let mut last = None;
+    for Outgoing { receiver, notification } in outgoing {
+        let document: Arc<str> = match &last {
+            Some((same, document)) if *same == notification => Arc::clone(document),
+            _ => match serde_json::to_string(&notification) {
+                Ok(document) => document.into(),
+                Err(error) => {
+                    tracing::error!(%error, "failed to write a notification");
+                    continue;
+                }
+            },
+        };
+        deliveries.push(Delivery::new(&notification, Arc::clone(&document), &receiver, now));
+        last = Some((notification, document));
+    }
+    deliveries
+}
+
+/// Which nodes answered for the alert's target lately; and, where it does not answer any more, until when it will turn out
+/// whether one of its nodes failed.
+fn circumstances(
+    alert: &Alert,
+    plan: &Plan,
+    watched: &HashMap<ProbeName, Watched>,
+    now: DateTime<Utc>,
+) -> Circumstances {
+    let Some(this) = watched.get(&ProbeName::new(&alert.probe)) else { return Circumstances::default() };
+    let answered_by = this.distribution.answered_by();
+    let served_by: Vec<String> = answered_by.iter().filter_map(|by| by.node.clone()).collect();
+    if alert.key.kind != AlertKind::Unreachable {
+        return Circumstances { served_by, suspects_until: None };
+    }
+    let concerned = |node: &&Watched| {
+        let name = node.planned.probe.subject.node().unwrap_or_default();
+        served_by.is_empty() || served_by.iter().any(|served| served == name)
+    };
+    let of_service = nodes_watched(plan, watched, &this.planned.probe);
+    let hosts = plan.hosts.iter().filter_map(|name| watched.get(name)).filter(|_| alert.service.is_some());
+    let until = of_service.chain(hosts).filter(concerned).filter_map(|node| {
+        let planned = &node.planned;
+        let (to, rounds, needed) = node.machine.pending(&planned.probe.rules)?;
+        let wait = planned.gap * (needed - rounds) + planned.timeout;
+        (to == State::Down).then(|| {
+            now + TimeDelta::from_std(wait).map_or(LONGEST_SUSPICION, |wait| wait.min(LONGEST_SUSPICION))
+        })
+    });
+    Circumstances { suspects_until: until.max(), served_by }
+}

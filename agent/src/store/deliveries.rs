@@ -1,0 +1,245 @@
+//! The rows of the outbox.
+
+use std::{collections::BTreeMap, path::Path};
+
+use chrono::{DateTime, Utc};
+use rusqlite::{Connection, Row, Transaction, params};
+use vipwatch_model::{
+    alert::{Event, Severity},
+    delivery::{Delivery, DeliveryKey, DeliveryState},
+    lane,
+};
+
+use super::{
+    Refill, Retry, StoreError, open,
+    restore::{from_json, readable, time, word},
+    rows::json,
+};
+
+/// Which deliveries to list.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Filter {
+    /// Only those that have come so far.
+    pub state: Option<DeliveryState>,
+    /// Only those to this receiver.
+    pub receiver: Option<String>,
+    /// The most that are listed, the newest first.
+    pub limit: usize,
+}
+
+/// A delivery as people are shown it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listed {
+    /// Its number, by which it can be put back.
+    pub id: i64,
+    /// The notification's idempotency key.
+    pub notification: String,
+    /// To whom.
+    pub receiver: String,
+    /// What it tells.
+    pub event: Event,
+    /// The worst of its alerts.
+    pub severity: Severity,
+    /// The ids of its alerts.
+    pub alerts: Vec<String>,
+    /// The leading alert in one line.
+    pub title: String,
+    /// When it was written.
+    pub created_at: DateTime<Utc>,
+    /// How far it has come.
+    pub state: DeliveryState,
+    /// Attempts so far.
+    pub attempts: u32,
+    /// Why the last one failed.
+    pub last_error: Option<String>,
+    /// When it is attempted next, if it waits.
+    pub next_at: Option<DateTime<Utc>>,
+    /// When it came to its end.
+    pub done_at: Option<DateTime<Utc>>,
+    /// The digest that tells it.
+    pub digest: Option<String>,
+}
+
+/// The answer to a record that asks something.
+pub(super) enum Answer {
+    /// To a [`Refill`].
+    Waiting {
+        /// The oldest deliveries that wait.
+        oldest: Vec<Delivery>,
+        /// How many more there are.
+        left: usize,
+    },
+    /// To a [`Retry`]: how many of which receiver wait again.
+    PutBack(BTreeMap<String, usize>),
+}
+
+/// New deliveries. What a lane has said of one meanwhile (they are told even while the database is away) is newer.
+pub(super) fn enqueue(transaction: &Transaction<'_>, deliveries: &[Delivery]) -> rusqlite::Result<()> {
+    for delivery in deliveries {
+        let fresh = lane::Row {
+            delivery: delivery.clone(),
+            state: DeliveryState::Pending,
+            error: None,
+            at: delivery.created_at,
+        };
+        insert(transaction, &fresh, "DO NOTHING")?;
+    }
+    Ok(())
+}
+
+/// What a lane has decided. A delivery is inserted where its own row is not there (yet).
+pub(super) fn decide(transaction: &Transaction<'_>, decision: &lane::Decision) -> rusqlite::Result<()> {
+    const UPDATE: &str = "DO UPDATE SET
+         document = excluded.document, state = excluded.state, attempts = excluded.attempts,
+         next_at = excluded.next_at, done_at = excluded.done_at, digest = excluded.digest,
+         last_error = iif(excluded.state = 'delivered', NULL, coalesce(excluded.last_error, last_error))";
+    decision.rows.iter().try_for_each(|row| insert(transaction, row, UPDATE))
+}
+
+fn insert(transaction: &Transaction<'_>, row: &lane::Row, on_conflict: &str) -> rusqlite::Result<()> {
+    let delivery = &row.delivery;
+    let done_at = (row.state != DeliveryState::Pending).then_some(row.at);
+    transaction
+        .prepare_cached(&format!(
+            "INSERT INTO delivery (notification, receiver, event, severity, alerts, document, created_at,
+                                   state, attempts, next_at, last_error, done_at, digest)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)
+             ON CONFLICT (notification, receiver) {on_conflict}"
+        ))?
+        .execute(params![
+            delivery.key.notification,
+            delivery.key.receiver,
+            delivery.event.as_str(),
+            delivery.severity.as_str(),
+            json(&delivery.alerts)?,
+            delivery.document,
+            delivery.created_at.timestamp_millis(),
+            row.state.as_str(),
+            delivery.attempts,
+            delivery.next_at.timestamp_millis(),
+            row.error,
+            done_at.map(|at| at.timestamp_millis()),
+            delivery.digest,
+        ])?;
+    Ok(())
+}
+
+/// Gives up what waits for receivers other than `configured`.
+pub(super) fn strand(
+    transaction: &Transaction<'_>,
+    configured: &[String],
+    at: DateTime<Utc>,
+) -> rusqlite::Result<()> {
+    let stranded = transaction.execute(
+        "UPDATE delivery SET state = 'dead', done_at = ?1,
+             last_error = 'there is no such receiver in the configuration any more'
+         WHERE state = 'pending' AND receiver NOT IN (SELECT value FROM json_each(?2))",
+        params![at.timestamp_millis(), json(&configured)?],
+    )?;
+    if stranded > 0 {
+        tracing::error!(
+            deliveries = stranded,
+            "gave up deliveries to receivers that are no longer configured"
+        );
+    }
+    Ok(())
+}
+
+/// Lets dead letters wait again.
+pub(super) fn put_back(connection: &Connection, retry: &Retry) -> rusqlite::Result<Answer> {
+    let Retry { ids, receivers, at, .. } = retry;
+    let mut update = connection.prepare_cached(
+        "UPDATE delivery SET state = 'pending', done_at = NULL, next_at = ?1
+         WHERE state = 'dead' AND receiver IN (SELECT value FROM json_each(?2))
+           AND (?3 OR id IN (SELECT value FROM json_each(?4)))
+         RETURNING receiver",
+    )?;
+    let mut put_back = BTreeMap::new();
+    let given = params![at.timestamp_millis(), json(&receivers)?, ids.is_empty(), json(&ids)?];
+    for receiver in update.query_map(given, |row| row.get::<_, String>(0))? {
+        *put_back.entry(receiver?).or_default() += 1;
+    }
+    Ok(Answer::PutBack(put_back))
+}
+
+/// Reads what waits for a receiver: all digests, and the oldest of the others.
+pub(super) fn waiting(connection: &Connection, refill: &Refill) -> rusqlite::Result<Answer> {
+    let receiver = &refill.lane.receiver;
+    const COLUMNS: &str =
+        "notification, receiver, event, severity, alerts, document, created_at, attempts, next_at, digest";
+    const OF: &str = "FROM delivery WHERE state = 'pending' AND receiver = ?1";
+    let all: usize = connection
+        .prepare_cached(&format!("SELECT count(*) {OF}"))?
+        .query_row([receiver], |row| row.get::<_, i64>(0))?
+        .try_into()
+        .unwrap_or(0);
+    let mut digests = connection.prepare_cached(&format!("SELECT {COLUMNS} {OF} AND event = 'digest'"))?;
+    let mut oldest = readable(digests.query_map([receiver], delivery)?)?;
+    let mut others =
+        connection.prepare_cached(&format!("SELECT {COLUMNS} {OF} AND event <> 'digest' ORDER BY id"))?;
+    let mut others = others.query([receiver])?;
+    let (mut read, most) = (oldest.len(), oldest.len() + refill.most);
+    while oldest.len() < most
+        && let Some(row) = others.next()?
+    {
+        read += 1;
+        oldest.extend(readable([delivery(row)])?);
+    }
+    Ok(Answer::Waiting { oldest, left: all.saturating_sub(read) })
+}
+
+fn delivery(row: &Row<'_>) -> rusqlite::Result<Delivery> {
+    Ok(Delivery {
+        key: DeliveryKey { notification: row.get(0)?, receiver: row.get(1)? },
+        event: word(row, 2)?,
+        severity: word(row, 3)?,
+        alerts: from_json(row, 4)?,
+        document: row.get::<_, String>(5)?.into(),
+        created_at: time(row, 6)?,
+        attempts: row.get(7)?,
+        next_at: time(row, 8)?,
+        digest: row.get(9)?,
+    })
+}
+
+/// Lists deliveries, through a connection of its own.
+pub(super) fn list(path: &Path, filter: &Filter) -> Result<Vec<Listed>, StoreError> {
+    let connection = open::for_reading(path)?;
+    read(&connection, filter).map_err(|source| open::explain(path, source))
+}
+
+fn read(connection: &Connection, filter: &Filter) -> rusqlite::Result<Vec<Listed>> {
+    // First which ones, by an index, and only then what is in them.
+    let mut select = connection.prepare(
+        "SELECT id, notification, receiver, event, severity, alerts,
+                iif(json_valid(document), coalesce(json_extract(document, '$.alert.title'), ''), ''),
+                created_at, state, attempts, last_error, iif(state = 'pending', next_at, NULL), done_at, digest
+         FROM delivery
+         WHERE id IN (SELECT id FROM delivery WHERE (?1 IS NULL OR state = ?1) AND (?2 IS NULL OR receiver = ?2)
+                      ORDER BY id DESC LIMIT ?3)
+         ORDER BY id DESC",
+    )?;
+    let limit = i64::try_from(filter.limit).unwrap_or(i64::MAX);
+    let given = params![filter.state.map(DeliveryState::as_str), filter.receiver, limit];
+    readable(select.query_map(given, listed)?)
+}
+
+fn listed(row: &Row<'_>) -> rusqlite::Result<Listed> {
+    let time_if_any = |index| row.get::<_, Option<i64>>(index)?.map(|_| time(row, index)).transpose();
+    Ok(Listed {
+        id: row.get(0)?,
+        notification: row.get(1)?,
+        receiver: row.get(2)?,
+        event: word(row, 3)?,
+        severity: word(row, 4)?,
+        alerts: from_json(row, 5)?,
+        title: row.get(6)?,
+        created_at: time(row, 7)?,
+        state: word(row, 8)?,
+        attempts: row.get(9)?,
+        last_error: row.get(10)?,
+        next_at: time_if_any(11)?,
+        done_at: time_if_any(12)?,
+        digest: row.get(13)?,
+    })
+}

@@ -1,0 +1,177 @@
+//! Operators at work: the commands that list alerts, take them on and silence them, against a running agent.
+
+use std::{
+    fs::File,
+    process::{Output, Stdio},
+    time::{Duration, Instant},
+};
+
+use serde_json::Value;
+use vipwatch_lab::cluster::{Change, ExternalTrafficPolicy};
+use vipwatch_model::alert::{AlertKind, Event};
+use vipwatch_web::api::Overview;
+
+use crate::{
+    agent::{Home, Page, Receiver, Running, connect, free_address, vipwatch},
+    cluster::{Cluster, ECHO, receiver},
+};
+
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Runs a command that asks the agent of `home`.
+fn ask(home: &Home, arguments: &[&str]) -> Output {
+    let mut command = vipwatch();
+    command.env_remove("VIPWATCH_API_TOKEN").env("USER", "kim").env_remove("SUDO_USER");
+    command.args(arguments).arg("--config").arg(home.path()).output().unwrap()
+}
+
+/// What the command said, after it has gone well.
+#[track_caller]
+fn told(output: &Output) -> String {
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+#[track_caller]
+fn assert_failed(output: &Output, code: i32, words: &str) {
+    assert_eq!(output.status.code(), Some(code), "{output:?}");
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(error.contains(words), "{words:?} is not in {error}");
+}
+
+/// The page's word on the translated VIP.
+fn held(overview: &Overview) -> Option<String> {
+    let alert = overview.alerts.iter().find(|alert| alert.kind == "source_translated")?;
+    alert.held.as_ref().map(|held| held.why.clone())
+}
+
+#[test]
+fn a_silence_holds_back_what_its_end_then_tells_and_an_acknowledgement_is_told() {
+    let cluster = Cluster::start();
+    let ops = Receiver::start();
+    let listen = free_address();
+    let home = Home::new(&cluster.config(listen, 200, &receiver("ops", ops.address)));
+    let log = home.path().with_file_name("log");
+    let mut command = home.command();
+    let agent = Running::of(command.stderr(Stdio::from(File::create(&log).unwrap())));
+    let mut page = Page::open(listen);
+    page.wait_for("the healthy service", PATIENCE, |overview| overview.summary.up > 0);
+    assert_eq!(told(&ask(&home, &["alerts"])), "No alert is open.\n");
+    assert_eq!(told(&ask(&home, &["silences"])), "No silence is in force.\n");
+
+    let silenced =
+        ask(&home, &["silence", "--for", "2h", "--comment", "chart upgrade", "--service", "default/*"]);
+    let sentence = told(&silenced);
+    assert!(sentence.starts_with("Silence ") && sentence.contains("service default/*"), "{sentence}");
+    cluster.apply(Change::policy(ECHO, ExternalTrafficPolicy::Cluster));
+    page.wait_for("the silenced alert", PATIENCE, |overview| {
+        held(overview)
+            .is_some_and(|why| why.starts_with("silence by kim@") && why.ends_with(": chart upgrade"))
+    });
+    let alerts = told(&ask(&home, &["alerts"]));
+    assert!(alerts.contains("source_translated") && alerts.contains("chart upgrade"), "{alerts}");
+
+    // The silence outlives a crash, and so does what it holds back.
+    agent.kill();
+    let agent = Running::of(command.stderr(Stdio::from(File::options().append(true).open(&log).unwrap())));
+    let mut page = Page::open(listen);
+    page.wait_for("the silence after a crash", PATIENCE, |overview| held(overview).is_some());
+    let silences: Value = serde_json::from_str(&told(&ask(&home, &["silences", "--json"]))).unwrap();
+    let id = silences[0]["id"].as_str().unwrap().to_owned();
+    assert!(told(&ask(&home, &["unsilence", &id[..12], "--by", "robin"])).contains("is over"));
+    let (opened, before) = ops.next_of(AlertKind::SourceTranslated, Event::Opened, PATIENCE);
+    assert!(before.iter().all(|other| other.alert.service.as_deref() != Some(ECHO)), "{before:#?}");
+    assert_failed(&ask(&home, &["unsilence", &id]), 1, "there is no silence");
+
+    let alert = &opened.alert.id;
+    let done = told(&ask(&home, &["ack", alert, "--by", "robin", "--comment", "rolling back"]));
+    assert_eq!(done, format!("robin has taken on: {}. Reminders of it stop.\n", opened.alert.title));
+    let (acknowledged, _) = ops.next_of(AlertKind::SourceTranslated, Event::Acknowledged, PATIENCE);
+    let by = acknowledged.acknowledgement.unwrap();
+    assert_eq!((by.by.as_str(), by.comment.as_str()), ("robin", "rolling back"));
+    agent.kill();
+    let agent = Running::start(&home);
+    let listed: Value = serde_json::from_str(&{
+        connect(listen);
+        told(&ask(&home, &["alerts", "--json"]))
+    })
+    .unwrap();
+    let after: Vec<_> = listed.as_array().unwrap().iter().filter(|listed| listed["id"] == **alert).collect();
+    assert_eq!(after[0]["acknowledgement"]["by"], "robin", "{listed:#}");
+    assert_failed(&ask(&home, &["ack", "no-such-alert"]), 1, "no open alert");
+    agent.kill();
+
+    let log = std::fs::read_to_string(log).unwrap();
+    for (what, who) in [
+        ("an operator silenced alerts", "kim@"),
+        ("an operator ended a silence", "robin"),
+        ("an operator took an alert on", "robin"),
+    ] {
+        let line = log
+            .lines()
+            .find(|line| line.contains(what))
+            .unwrap_or_else(|| panic!("{what:?} is not in\n{log}"));
+        assert!(line.contains(who) && line.contains("peer=127.0.0.1:"), "{line}");
+    }
+}
+
+#[test]
+fn the_token_is_taken_from_the_configuration_and_changes_with_it() {
+    let listen = free_address();
+    let config = |token: &str| {
+        format!("[agent]\nvantage = \"test\"\nlisten = \"{listen}\"\napi_token = \"{token}\"\n")
+    };
+    let home = Home::new(&config("0123456789abcdef"));
+    let agent = Running::start(&home);
+    connect(listen);
+    let silence = ["silence", "--for", "1h", "--comment", "move", "--all"];
+    assert!(told(&ask(&home, &silence)).contains("all alerts"));
+
+    let url = format!("http://{listen}/");
+    let elsewhere = |token: Option<&str>| {
+        let mut command = vipwatch();
+        command.env_remove("VIPWATCH_API_TOKEN").envs(token.map(|token| ("VIPWATCH_API_TOKEN", token)));
+        command.args(silence).args(["--agent", &url]).output().unwrap()
+    };
+    assert_failed(&elsewhere(None), 1, "VIPWATCH_API_TOKEN=TOKEN vipwatch");
+    assert_failed(&elsewhere(Some("fedcba9876543210")), 1, "not the token");
+    told(&elsewhere(Some("0123456789abcdef")));
+
+    home.configure(&config("fedcba9876543210"));
+    let give_up = Instant::now() + PATIENCE;
+    while elsewhere(Some("fedcba9876543210")).status.code() != Some(0) {
+        assert!(Instant::now() < give_up, "the new token is not taken over");
+    }
+    assert_failed(&elsewhere(Some("0123456789abcdef")), 1, "not the token");
+    agent.kill();
+}
+
+#[test]
+fn what_cannot_be_done_is_said_with_its_exit_code() {
+    let home = Home::new(&format!("[agent]\nvantage = \"test\"\nlisten = \"{}\"\n", free_address()));
+    let lonely = ask(&home, &["alerts"]);
+    assert_failed(&lonely, 69, "is the agent running");
+    assert_failed(&ask(&home, &["silence", "--for", "2h", "--comment", "x"]), 2, "--all");
+    assert_failed(
+        &ask(&home, &["silence", "--for", "2h", "--comment", "x", "--all", "--node", "n"]),
+        2,
+        "--node",
+    );
+    assert_failed(&ask(&home, &["silence", "--for", "2", "--comment", "x", "--all"]), 2, "needs a unit");
+    assert_failed(
+        &ask(&home, &["silence", "--for", "2h", "--comment", "x", "--kind", "snat"]),
+        2,
+        "source_translated",
+    );
+    home.configure("[agent]\n");
+    assert_failed(&ask(&home, &["silences"]), 78, "vantage");
+}
+
+/// Somebody else listens where the agent should: nothing that it says is taken for the agent's word.
+#[test]
+fn a_stranger_in_the_agents_place_is_recognised() {
+    let receiver = Receiver::start();
+    let strange =
+        vipwatch().args(["alerts", "--agent", &format!("http://{}/", receiver.address)]).output().unwrap();
+    assert_failed(&strange, 69, "is no agent of this version");
+}

@@ -1,0 +1,126 @@
+//! What became of one alert: whether it was told, to whom, and why not yet.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    alert::Alert,
+    notification::{Acknowledgement, Resolution},
+};
+
+/// How far telling of one alert has come. It is stored with the alert, so that a restart goes on from it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Telling {
+    /// The group that it is told with: see [`super::group::of`].
+    pub group: String,
+    /// Nodes that answered for its target lately: the failure of one of them would explain it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub served_by: Vec<String>,
+    /// Until when it waits for a node to turn out as its cause.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub suspects_until: Option<DateTime<Utc>>,
+    /// When and to whom it was told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub told: Option<Told>,
+    /// Who has taken it on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub acknowledgement: Option<Acknowledgement>,
+    /// How it ended, while that is still to be told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub end: Option<Resolution>,
+}
+
+impl Telling {
+    /// Nothing has been told of `alert`.
+    #[must_use]
+    pub fn nothing(alert: &Alert) -> Self {
+        Self {
+            group: super::group::of(alert),
+            served_by: Vec::new(),
+            suspects_until: None,
+            told: None,
+            acknowledgement: None,
+            end: None,
+        }
+    }
+
+    /// When it is time to tell again that the alert is open.
+    pub(super) fn reminder_at(&self, every: TimeDelta) -> Option<DateTime<Utc>> {
+        let told = self.told.as_ref().filter(|_| self.acknowledgement.is_none() && self.end.is_none())?;
+        Some(told.reminded_at.unwrap_or(told.at) + every)
+    }
+}
+
+impl Told {
+    /// It was told now, for the first time.
+    #[must_use]
+    pub fn now(at: DateTime<Utc>, to: Vec<String>) -> Self {
+        Self { at, to, reminders: 0, reminded_at: None }
+    }
+}
+
+/// That an alert was handed over to be delivered.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Told {
+    /// When.
+    pub at: DateTime<Utc>,
+    /// To which receivers; to nobody where a route says so.
+    pub to: Vec<String>,
+    /// How often it was told again that it is open.
+    #[serde(default)]
+    pub reminders: u32,
+    /// When that was done last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reminded_at: Option<DateTime<Utc>>,
+}
+
+/// Why an open alert is not told now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Held {
+    /// Another alert makes it pointless.
+    Inhibited {
+        /// The id of that alert.
+        by: String,
+        /// Its title.
+        title: String,
+    },
+    /// A maintenance window is open.
+    Maintenance {
+        /// The window's name.
+        window: String,
+        /// When it ends.
+        until: DateTime<Utc>,
+    },
+    /// Somebody does not want to hear of it.
+    Silenced {
+        /// The id of the silence.
+        silence: String,
+        /// Who.
+        by: String,
+        /// Until when.
+        until: DateTime<Utc>,
+    },
+    /// It is told with others of its group.
+    Gathered {
+        /// When that is.
+        until: DateTime<Utc>,
+    },
+}
+
+impl Held {
+    /// When it ends by itself.
+    #[must_use]
+    pub fn until(&self) -> Option<DateTime<Utc>> {
+        match self {
+            Self::Inhibited { .. } => None,
+            Self::Maintenance { until, .. } | Self::Silenced { until, .. } | Self::Gathered { until } => {
+                Some(*until)
+            }
+        }
+    }
+
+    /// Whether nobody shall be told, rather than not yet.
+    pub(super) fn is_mute(&self) -> bool {
+        !matches!(self, Self::Gathered { .. })
+    }
+}

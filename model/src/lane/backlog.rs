@@ -1,0 +1,43 @@
+//! What waits in the database beyond what a lane holds in memory.
+
+/// How much waits there, and what was asked about it.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Backlog {
+    /// Whether the database has been read, or cannot be: before that nothing may be attempted, because something earlier may wait.
+    pub(super) known: bool,
+    /// Deliveries that are there and not here.
+    pub(super) beyond: usize,
+    /// Whether the database has been asked, and with what came since.
+    asked: Option<usize>,
+}
+
+impl Backlog {
+    /// One more that there is no room for.
+    pub(super) fn add(&mut self, more: usize) {
+        self.beyond += more;
+        if let Some(since) = &mut self.asked {
+            *since += more;
+        }
+    }
+
+    /// Whether to ask the database now, when there is `room`.
+    pub(super) fn ask(&mut self, room: bool) -> bool {
+        let ask = self.asked.is_none() && (!self.known || (self.beyond > 0 && room));
+        if ask {
+            self.asked = Some(0);
+        }
+        ask
+    }
+
+    /// The database has answered: so many are left there. What came since the question may be among them; asking once more will
+    /// tell.
+    pub(super) fn answered(&mut self, left: usize) {
+        self.known = true;
+        self.beyond = left + self.asked.take().unwrap_or(0);
+    }
+
+    /// The database cannot be read now, and answers once it can.
+    pub(super) fn unreadable(&mut self) {
+        self.known = true;
+    }
+}

@@ -1,0 +1,425 @@
+//! A small installation without an agent: probes, state machines, the board, the dispatcher, and what a database would hold.
+//!
+//! [`Town::restart`] forgets everything but that, as a restart does.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use vipwatch_model::{
+    alert::{Alert, AlertKey, AlertKind, Board, Changes, Known, Nodes, Severity, conditions},
+    dispatch::{
+        Circumstances, Dispatch, Dispatcher, Entry, Group, Held, Outgoing, Policy, Scene, Silence, Telling,
+        Window,
+    },
+    notification::{Acknowledgement, Notification, Resolution},
+    probe::{Expectation, Limits, Probe, ProbeName, Subject, TrafficPolicy, Transport},
+    rule::Rules,
+    state::{Machine, State},
+    verdict::{Finding, Note, NoteKind, Verdict},
+};
+
+/// Seconds after the beginning.
+pub(crate) fn at(seconds: i64) -> DateTime<Utc> {
+    DateTime::UNIX_EPOCH + TimeDelta::seconds(seconds)
+}
+
+/// One probe and what is known of it.
+struct Watched {
+    probe: Probe,
+    machine: Machine,
+    last: Option<(DateTime<Utc>, Verdict)>,
+    fresh: bool,
+}
+
+impl Watched {
+    fn known(&self) -> Option<Known<'_>> {
+        let (at, verdict) = self.last.as_ref()?;
+        Some(Known { probe: &self.probe, machine: &self.machine, verdict, at: *at })
+    }
+}
+
+/// What a database would hold.
+#[derive(Default)]
+struct Database {
+    machines: BTreeMap<String, String>,
+    /// Alerts by id, with whether they are open, and how far telling of them has come.
+    alerts: BTreeMap<String, (String, bool, Option<String>)>,
+    groups: BTreeMap<String, String>,
+    silences: BTreeMap<String, String>,
+}
+
+pub(crate) struct Town {
+    pub(crate) rules: Rules,
+    pub(crate) labels: BTreeMap<String, BTreeMap<String, String>>,
+    pub(crate) policy: Policy,
+    pub(crate) now: DateTime<Utc>,
+    windows: Vec<Window>,
+    watched: BTreeMap<String, Watched>,
+    board: Board,
+    dispatcher: Dispatcher,
+    database: Database,
+    next: Option<DateTime<Utc>>,
+    ids: u32,
+    told: Vec<Outgoing>,
+    /// Alerts that ended while something muted them.
+    pub(crate) unheard: BTreeSet<String>,
+}
+
+impl Town {
+    pub(crate) fn new(policy: Policy) -> Self {
+        Self {
+            rules: Rules::uniform(2, 2, TimeDelta::minutes(10)),
+            labels: BTreeMap::new(),
+            policy,
+            now: at(0),
+            windows: Vec::new(),
+            watched: BTreeMap::new(),
+            board: Board::default(),
+            dispatcher: Dispatcher::default(),
+            database: Database::default(),
+            next: None,
+            ids: 0,
+            told: Vec::new(),
+            unheard: BTreeSet::new(),
+        }
+    }
+
+    /// Lets time pass, and what is due happen when it is due.
+    pub(crate) fn wait(
+        &mut self,
+        until: DateTime<Utc>,
+        windows: impl Fn(DateTime<Utc>) -> (Vec<Window>, Option<DateTime<Utc>>),
+    ) {
+        loop {
+            let change = windows(self.now).1;
+            match self.next.into_iter().chain(change).filter(|due| *due <= until).min() {
+                Some(due) => self.now = due,
+                None => break,
+            }
+            self.windows = windows(self.now).0;
+            self.tend();
+        }
+        self.now = until;
+        self.windows = windows(until).0;
+    }
+
+    /// The agent is killed and started again.
+    pub(crate) fn restart(&mut self) {
+        for (name, watched) in &mut self.watched {
+            watched.machine = serde_json::from_str(&self.database.machines[name]).unwrap();
+            watched.fresh = true;
+        }
+        self.board = Board::default();
+        let mut entries = Vec::new();
+        for (alert, open, telling) in self.database.alerts.values() {
+            let alert: Alert = serde_json::from_str(alert).unwrap();
+            let telling: Option<Telling> = telling.as_ref().map(|text| serde_json::from_str(text).unwrap());
+            if *open {
+                assert_eq!(self.board.remember(alert.clone()), None);
+            }
+            if let Some(telling) = telling.filter(|telling| *open || telling.end.is_some()) {
+                entries.push(Entry { alert, telling });
+            }
+        }
+        let groups = self.database.groups.iter();
+        let groups: Vec<(String, Group)> =
+            groups.map(|(name, text)| (name.clone(), serde_json::from_str(text).unwrap())).collect();
+        let silences: Vec<Silence> =
+            self.database.silences.values().map(|text| serde_json::from_str(text).unwrap()).collect();
+        self.dispatcher = Dispatcher::default();
+        self.dispatcher.remember(entries, groups, silences);
+        self.tend();
+    }
+
+    /// A round of `probe`, as `telling.rs` writes it.
+    pub(crate) fn round(&mut self, name: &str, round: &str) {
+        let (word, notes) = round.split_once(", ").unwrap_or((round, ""));
+        let rules = self.rules.clone();
+        let labels = self.labels.get(name).cloned().unwrap_or_default();
+        let watched = self.watched.entry(name.to_owned()).or_insert_with(|| Watched {
+            probe: probe(name, rules, labels),
+            machine: Machine::default(),
+            last: None,
+            fresh: true,
+        });
+        let verdict = verdict(&watched.probe, word, notes);
+        let (now, fresh) = (self.now, std::mem::take(&mut watched.fresh));
+        let transition = watched.machine.step(verdict.state, now, &watched.probe.rules, fresh);
+        watched.last = Some((now, verdict));
+        let noted = {
+            let this = self.watched[name].known().unwrap();
+            let nodes = self.nodes(this.probe);
+            let nodes = Nodes { known: &nodes, configured: nodes.len() };
+            conditions(&this, &nodes).collect::<Vec<_>>()
+        };
+        let watched = self.watched.get_mut(name).unwrap();
+        let rules = watched.probe.rules.clone();
+        for (kind, holds) in noted {
+            watched.machine.take_note(kind, holds, now, &rules, fresh);
+        }
+        let machine = serde_json::to_string(&watched.machine).unwrap();
+        self.database.machines.insert(name.to_owned(), machine);
+        let mut board = std::mem::take(&mut self.board);
+        let changes = {
+            let this = self.watched[name].known().unwrap();
+            let nodes = self.nodes(this.probe);
+            let nodes = Nodes { known: &nodes, configured: nodes.len() };
+            let mut ids = self.ids;
+            let new_id = || {
+                ids += 1;
+                format!("{ids:06}")
+            };
+            let changes = board.update(&this, transition.as_ref(), &nodes, new_id);
+            self.ids = ids;
+            changes
+        };
+        self.board = board;
+        self.take(changes);
+    }
+
+    fn take(&mut self, changes: Changes) {
+        for (alert, resolution) in changes.resolved {
+            let windows = std::mem::take(&mut self.windows);
+            let scene = scene(&self.policy, &windows, self.now);
+            let telling = self.dispatcher.resolved(&alert, &resolution, &scene);
+            self.windows = windows;
+            let row = self.database.alerts.get_mut(&alert.id).expect("an alert that was never written");
+            assert!(row.1, "{} was resolved twice", alert.id);
+            row.1 = false;
+            match telling {
+                Some(telling) => row.2 = Some(serde_json::to_string(&telling).unwrap()),
+                None => drop(self.unheard.insert(alert.id)),
+            }
+        }
+        for alert in changes.opened {
+            self.dispatcher.opened(&alert, self.circumstances(&alert));
+            let telling =
+                self.dispatcher.telling(&alert.id).map(|telling| serde_json::to_string(telling).unwrap());
+            let row = (serde_json::to_string(&alert).unwrap(), true, telling);
+            self.database.alerts.insert(alert.id.clone(), row);
+        }
+    }
+
+    /// VIPs are served by node-1 here.
+    fn circumstances(&self, alert: &Alert) -> Circumstances {
+        let node = self.watched.get("node-1").filter(|_| alert.key.kind == AlertKind::Unreachable);
+        let suspected = node.is_some_and(|node| node.machine.pending(&node.probe.rules).is_some());
+        Circumstances {
+            served_by: vec!["node-1".into()],
+            suspects_until: suspected.then(|| self.now + TimeDelta::seconds(20)),
+        }
+    }
+
+    /// What the connectivity gate does.
+    pub(crate) fn blind(&mut self, blind: bool) {
+        let key = AlertKey::of_vantage(AlertKind::VantageBlind, "connectivity");
+        let now = self.now;
+        let changes = if blind {
+            self.ids += 1;
+            let id = format!("{:06}", self.ids);
+            let alert = || Alert::of_vantage(id, key.clone(), Severity::Critical, now, now);
+            self.board.raise(&key, alert)
+        } else {
+            let over = self.board.remove_if(|alert| alert.key == key);
+            let end = |alert: Alert| {
+                let resolution = Resolution::because(&alert, "It can see again.".into(), now);
+                (alert, resolution)
+            };
+            Changes { opened: Vec::new(), resolved: over.into_iter().map(end).collect() }
+        };
+        self.take(changes);
+        self.tend();
+    }
+
+    pub(crate) fn tend(&mut self) {
+        let windows = std::mem::take(&mut self.windows);
+        let dispatch = self.dispatcher.tend(&scene(&self.policy, &windows, self.now));
+        self.windows = windows;
+        self.carry_out(dispatch);
+    }
+
+    fn carry_out(&mut self, dispatch: Dispatch) {
+        for (id, telling) in dispatch.tellings {
+            let row = self.database.alerts.get_mut(&id).expect("an alert that was never written");
+            row.2 = Some(serde_json::to_string(&telling).unwrap());
+        }
+        for (name, group) in dispatch.groups {
+            match group {
+                Some(group) => {
+                    drop(self.database.groups.insert(name, serde_json::to_string(&group).unwrap()))
+                }
+                None => drop(self.database.groups.remove(&name)),
+            }
+        }
+        for id in dispatch.expired {
+            self.database.silences.remove(&id);
+        }
+        self.told.extend(dispatch.outgoing);
+        self.next = dispatch.next;
+    }
+
+    pub(crate) fn acknowledge(&mut self, text: &str, by: Acknowledgement) -> bool {
+        let found = self.dispatcher.open_alerts().find(|entry| words(&entry.alert) == text);
+        let Some(id) = found.map(|entry| entry.alert.id.clone()) else { return false };
+        let windows = std::mem::take(&mut self.windows);
+        let dispatch = self.dispatcher.acknowledge(&id, by, &scene(&self.policy, &windows, self.now));
+        self.windows = windows;
+        dispatch.map(|dispatch| self.carry_out(dispatch)).is_some()
+    }
+
+    /// Acknowledges one of the open alerts, if there is one.
+    pub(crate) fn acknowledge_any(&mut self, n: usize) {
+        let open: Vec<String> = self.dispatcher.open_alerts().map(|entry| words(&entry.alert)).collect();
+        if let Some(text) = open.get(n % open.len().max(1)) {
+            let by = Acknowledgement { by: "kim".into(), comment: String::new(), at: self.now };
+            assert!(self.acknowledge(text, by));
+        }
+    }
+
+    pub(crate) fn silence(&mut self, silence: Silence) {
+        self.database.silences.insert(silence.id.clone(), serde_json::to_string(&silence).unwrap());
+        self.dispatcher.silence(silence);
+        self.tend();
+    }
+
+    pub(crate) fn unsilence(&mut self, id: &str) -> bool {
+        self.database.silences.remove(id);
+        let ended = self.dispatcher.end_silence(id).is_some();
+        self.tend();
+        ended
+    }
+
+    /// What was told since this was asked last.
+    pub(crate) fn take_outgoing(&mut self) -> Vec<Outgoing> {
+        std::mem::take(&mut self.told)
+    }
+
+    pub(crate) fn take_told(&mut self) -> Vec<String> {
+        self.take_outgoing()
+            .iter()
+            .map(|out| format!("{} {}", out.receiver, sentence(&out.notification)))
+            .collect()
+    }
+
+    pub(crate) fn held(&self) -> Vec<String> {
+        let held = self.dispatcher.held_alerts(&scene(&self.policy, &self.windows, self.now));
+        let why = |held: &Held| match held {
+            Held::Inhibited { by, .. } => {
+                let by = self.dispatcher.open_alerts().find(|entry| entry.alert.id == *by).unwrap();
+                format!("inhibited by {}", words(&by.alert))
+            }
+            Held::Maintenance { window, until } => {
+                format!("{window} until {}", (*until - at(0)).num_seconds())
+            }
+            Held::Silenced { silence, until, .. } => {
+                format!("silence {silence} until {}", (*until - at(0)).num_seconds())
+            }
+            Held::Gathered { until } => format!("gathered until {}", (*until - at(0)).num_seconds()),
+        };
+        let entry = |id: &str| self.dispatcher.open_alerts().find(|entry| entry.alert.id == id).unwrap();
+        held.iter().map(|(id, held)| format!("{}: {}", words(&entry(id).alert), why(held))).collect()
+    }
+
+    /// Alerts that the database knows, and whether they are open.
+
+    /// Alerts that the database knows, and whether they are open.
+    pub(crate) fn alerts(&self) -> impl Iterator<Item = (&str, bool)> {
+        self.database.alerts.iter().map(|(id, (_, open, _))| (id.as_str(), *open))
+    }
+
+    /// Whether nothing is remembered that only mattered while alerts were open.
+    pub(crate) fn is_forgotten(&self) -> bool {
+        self.database.groups.is_empty() && self.database.silences.is_empty()
+    }
+
+    fn nodes(&self, probe: &Probe) -> Vec<Known<'_>> {
+        let Subject::Node { service, .. } = &probe.subject else { return Vec::new() };
+        let same = |other: &&Watched| matches!(&other.probe.subject, Subject::Node { service: of, .. } if of == service);
+        self.watched.values().filter(same).filter_map(Watched::known).collect()
+    }
+}
+
+fn scene<'a>(policy: &'a Policy, windows: &'a [Window], now: DateTime<Utc>) -> Scene<'a> {
+    Scene { policy, windows, vantage: "test", page: "http://192.0.2.9/", now }
+}
+
+fn words(alert: &Alert) -> String {
+    match (&alert.service, &alert.node) {
+        (Some(service), Some(node)) => format!("{} {service} {node}", alert.key.kind),
+        (Some(service), None) => format!("{} {service}", alert.key.kind),
+        _ => format!("{} {}", alert.key.kind, alert.key.subject),
+    }
+}
+
+fn sentence(notification: &Notification) -> String {
+    let never = |resolution: &Option<Resolution>| {
+        if resolution.as_ref().is_some_and(|resolution| resolution.superseded) {
+            " (untold before)"
+        } else {
+            ""
+        }
+    };
+    let mut text =
+        format!("{} {}{}", notification.event, words(&notification.alert), never(&notification.resolution));
+    for companion in &notification.also {
+        let sign = if companion.consequence { '>' } else { '+' };
+        text += &format!(" {sign} {}{}", words(&companion.alert), never(&companion.resolution));
+    }
+    if let Some(cause) = &notification.explained_by {
+        text += &format!(" < {}", cause.title);
+    }
+    text
+}
+
+fn probe(name: &str, rules: Rules, labels: BTreeMap<String, String>) -> Probe {
+    let address = "192.0.2.201:80".parse().unwrap();
+    let policy = TrafficPolicy::Local;
+    let words: Vec<&str> = name.split_whitespace().collect();
+    let subject = match words[..] {
+        [service] if service.contains('/') => Subject::Vip { service: service.into(), policy, address },
+        [service, node] => Subject::Node { service: service.into(), policy, node: node.into(), address },
+        [node] if node.starts_with("node-") => {
+            Subject::Host { node: node.into(), target: "192.0.2.11".into() }
+        }
+        _ => Subject::Endpoint { url: name.into() },
+    };
+    let down = if subject.node().is_some() { AlertKind::NodeDown } else { AlertKind::Unreachable };
+    Probe {
+        name: ProbeName::new(name),
+        subject,
+        transport: Transport::Tcp,
+        expectation: Expectation::Preserved,
+        vips: Vec::new(),
+        limits: Limits::default(),
+        rules: Rules { down, ..rules },
+        labels,
+    }
+}
+
+fn verdict(probe: &Probe, word: &str, notes: &str) -> Verdict {
+    let of_service = probe.subject.service().is_some() && probe.subject.node().is_some();
+    let (finding, state) = match word {
+        "ready" => (Finding::Ready, State::Up),
+        "idle" => (Finding::NoEndpoints, State::Idle),
+        "silent" => (Finding::NodeSilent, State::Down),
+        "closed" => (Finding::PortClosed, State::Down),
+        word => {
+            let state: State = word.parse().unwrap();
+            let finding = match state {
+                State::Up => Finding::Preserved,
+                State::Degraded => Finding::PartlyFailing,
+                State::Translated => Finding::Translated,
+                State::Down if of_service => Finding::NodeSilent,
+                State::Down => Finding::Unreachable,
+                State::Idle => Finding::NoEndpoints,
+                State::Unknown => Finding::Blind,
+            };
+            (finding, state)
+        }
+    };
+    let mut verdict = Verdict::new(finding, state, format!("It is {word}."));
+    let kinds =
+        notes.split(", ").filter(|note| !note.is_empty()).map(|note| note.parse::<NoteKind>().unwrap());
+    verdict.notes = kinds.map(|kind| Note { kind, text: format!("There is {kind}.") }).collect();
+    verdict
+}
