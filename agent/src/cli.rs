@@ -1,6 +1,7 @@
 //! The command line. Each command has a file of its own; the words are those of the docs.
 
 mod alerts;
+mod deliveries;
 mod demo;
 mod echo;
 mod inspect;
@@ -60,6 +61,8 @@ enum Command {
     Silences(silence::Silences),
     /// End a silence before its time.
     Unsilence(silence::Unsilence),
+    /// List what was told to whom, what waits, and what was given up; or attempt that again.
+    Deliveries(deliveries::Deliveries),
     /// Find out, now and without a configuration, whether a target sees this host's own source address.
     Inspect(inspect::Inspect),
     /// Tell each client the source address it came from: over HTTP, HTTPS, TCP, UDP and DNS.
@@ -118,6 +121,7 @@ pub fn main() -> ExitCode {
             Command::Silence(silence) => silence.run().await,
             Command::Silences(silences) => silences.run().await,
             Command::Unsilence(unsilence) => unsilence.run().await,
+            Command::Deliveries(deliveries) => deliveries.run().await,
             Command::Inspect(inspect) => inspect.run().await,
             Command::Demo(demo) => demo.run().await,
             Command::Validate(_) | Command::Schema | Command::Echo(_) => ExitCode::SUCCESS,

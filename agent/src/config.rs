@@ -81,8 +81,8 @@ pub use self::{
     http::Http,
     probe::{Errand, Probe},
     receiver::{
-        Alertmanager, Email, Encryption, Endpoint, Exec, Kind as ReceiverKind, Login, Means, RateLimit,
-        Receiver, Webhook,
+        Alertmanager, Body, Email, Encryption, Endpoint, Exec, Form, Kind as ReceiverKind, Login, Means,
+        Ntfy, PagerDuty, RateLimit, Receiver, SigningKey, Webhook,
     },
     rule::AlertRules,
     secret::Secret,

@@ -21,6 +21,8 @@ use vipwatch_web::{
     },
 };
 
+pub(crate) use alerts::delivery_state;
+
 use crate::{
     config,
     egress::Known,
@@ -113,7 +115,7 @@ pub(crate) fn overview(pipeline: &Pipeline) -> Overview {
             .map(|receiver| receiver_view(pipeline, receiver, receivers.get(&receiver.name)))
             .collect(),
         silences: alerts::silences(pipeline),
-        maintenance: alerts::maintenance(pipeline),
+        maintenance: alerts::maintenance(pipeline, at),
     }
 }
 

@@ -66,6 +66,6 @@ pub struct Overview {
     pub receivers: Vec<ReceiverView>,
     /// The silences in force, the one that ends first at the front.
     pub silences: Vec<SilenceView>,
-    /// Maintenance windows that are open or come next, in the order in which they open.
+    /// Maintenance windows: those that are open, and then those to come.
     pub maintenance: Vec<MaintenanceView>,
 }

@@ -17,6 +17,7 @@ mod crash;
 mod docs;
 mod echo;
 mod egress;
+mod email;
 mod exec;
 mod inspect;
 mod lifecycle;
@@ -31,6 +32,7 @@ mod outsider;
 #[cfg(feature = "namespace-tests")]
 mod paths;
 mod plan;
+mod policy;
 mod prober;
 mod spoken;
 mod store;

@@ -14,7 +14,7 @@ use vipwatch_lab::{
 use vipwatch_model::alert::{AlertKind, Event};
 use vipwatch_web::api::{Overview, State};
 
-use crate::agent::{Home, Page, Receiver, connect, state, vip};
+use crate::agent::{Home, Page, Receiver, connect, state, vip, vipwatch};
 
 pub(crate) const ECHO: &str = "default/echo-server";
 pub(crate) const VIP: &str = "default/echo-server@192.0.2.201";
@@ -28,7 +28,7 @@ pub(crate) struct Outside {
     pub(crate) lab: NamespaceLab,
     pub(crate) receiver: Receiver,
     page: Page,
-    _home: Home,
+    home: Home,
     _agent: HostProcess,
 }
 
@@ -92,7 +92,7 @@ impl Outside {
         let home = Home::new(&config(receiver.address));
         let agent = lab.spawn_in(CLIENT, &mut home.command()).unwrap();
         let page = Page::over(lab.within(CLIENT, || connect("127.0.0.1:9180".parse().unwrap())).unwrap());
-        let mut outside = Self { lab, receiver, page, _home: home, _agent: agent };
+        let mut outside = Self { lab, receiver, page, home, _agent: agent };
         outside.until("the healthy cluster is seen", |overview| {
             state(overview, VIP) == State::Up
                 && state(overview, &node(1)) == State::Up
@@ -398,4 +398,39 @@ fn kube_proxy_and_the_nodes_themselves_are_asked() {
 
     outside.lab.set_link("node-1", Link::Down).unwrap();
     outside.until("the node is silent", |overview| of(overview, "ping@node-1").state == State::Down);
+}
+
+#[test]
+fn without_a_token_nobody_from_elsewhere_changes_anything() {
+    const TOKEN: &str = "0123456789abcdef";
+    if !inside("namespaces::without_a_token_nobody_from_elsewhere_changes_anything") {
+        return;
+    }
+    let outside = Outside::configured(|receiver| {
+        config(receiver, "vipwatch.db").replace("127.0.0.1:9180", "0.0.0.0:9180")
+    });
+    let ask = |host: &str, agent: &str, arguments: &[&str], token: &str| {
+        let mut command = vipwatch();
+        command.args(arguments).args(["--agent", agent]).env("VIPWATCH_API_TOKEN", token);
+        let output = outside.lab.within(host, || command.output().unwrap()).unwrap();
+        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    let silence = ["silence", "--for", "1h", "--comment", "test", "--all"];
+    let remote = "http://192.0.2.9:9180/";
+    assert_eq!(ask("node-1", remote, &["alerts"], "").0, Some(0), "reading is open");
+    // Not even this host, unless it comes over its loopback.
+    for host in ["node-1", CLIENT] {
+        let (code, error) = ask(host, remote, &silence, "");
+        assert!(code == Some(1) && error.contains("agent.api_token"), "{host}: {code:?} {error}");
+    }
+    assert_eq!(ask(CLIENT, "http://127.0.0.1:9180/", &silence, "").0, Some(0));
+
+    let token = format!("listen = \"0.0.0.0:9180\"\napi_token = \"{TOKEN}\"");
+    let configured = std::fs::read_to_string(outside.home.path()).unwrap();
+    outside.home.configure(&configured.replace("listen = \"0.0.0.0:9180\"", &token));
+    let give_up = Instant::now() + PATIENCE;
+    while ask("node-1", remote, &silence, TOKEN).0 != Some(0) {
+        assert!(Instant::now() < give_up, "the token is not taken over");
+    }
+    assert_eq!(ask("node-1", remote, &silence, "another-token-than-that").0, Some(1));
 }

@@ -2,7 +2,7 @@ import { beforeEach, describe, expect, it } from "vitest";
 import { renderToString } from "preact-render-to-string";
 import { Page } from "./parts/Page";
 import type { Overview } from "./overview";
-import { overview as sample, probe, service } from "./sample";
+import { alert, overview as sample, probe, service } from "./sample";
 import { connection, filter, overview, receive } from "./view";
 
 const page = () => {
@@ -56,18 +56,10 @@ describe("the page", () => {
     const data = sample([service("ns/a", "down")]);
     data.alerts = [
       {
-        id: "1",
-        kind: "vip_down",
-        severity: "critical",
-        service: "ns/a",
-        probe: "ns/a vip",
-        target: "192.0.2.201:80",
-        opened_at: data.at,
-        title: "ns/a does not answer",
-        reason: "no answer",
+        ...alert("1"),
         cause: "nobody announces the VIP",
-        expected: [],
-        observed: [],
+        told_at: data.at,
+        told_to: ["ops", "night"],
         deliveries: [
           { receiver: "ops", state: "delivered", attempts: 1 },
           { receiver: "night", state: "pending", attempts: 2, last_error: "answered 503" },
@@ -79,6 +71,61 @@ describe("the page", () => {
     const deliveries = text(shown, ".deliveries");
     expect(deliveries).toContain("ops delivered");
     expect(deliveries).toContain("night retrying after 2 attempts: answered 503");
+  });
+
+  it("says who has taken an alert on, and why nobody was told of another", () => {
+    const data = sample([service("ns/a", "down")]);
+    const until = new Date(Date.parse(data.at) + 40 * 60_000).toISOString();
+    data.alerts = [
+      {
+        ...alert("1"),
+        told_at: data.at,
+        told_to: [],
+        acknowledgement: { by: "kim", comment: "on it", at: data.at },
+      },
+      { ...alert("2"), held: { by: "maintenance", why: "maintenance window nightly", until } },
+      { ...alert("3"), held: { by: "inhibition", why: "inhibited: that", alert: "1" } },
+      { ...alert("4"), told_at: data.at, told_to: ["ops"], held: { by: "silence", why: "by kim" } },
+      alert("5"),
+    ];
+    const shown = show(data);
+    const standings = [...shown.querySelectorAll(".standing-of")].map((one) => one.textContent);
+    expect(standings[0]).toMatch(/^Nobody was told: inhibited: that$/);
+    expect(standings[1]).toMatch(/^kim has taken it on, .* ago: on itMeant for nobody by its route/);
+    expect(standings[2]).toMatch(/^Nobody was told: maintenance window nightly, until .*, in \d+ /);
+    expect(standings[3]).toMatch(/^No reminders: by kimTold to ops /);
+    expect(standings[4]).toBe("About to be told");
+    const [first] = shown.querySelectorAll(".alert");
+    expect(first && text(first, ".consequences .title b")).toBe("ns/a does not answer (3)");
+    const verbs = [...shown.querySelectorAll(".alert > .foot button:first-child")];
+    expect(verbs.map((verb) => verb.textContent)).toEqual(["Take over", ...Array(3).fill("Acknowledge")]);
+  });
+
+  it("lists what is silenced, and what a receiver does not take", () => {
+    const data = sample([service("ns/a")]);
+    const matcher = { kinds: ["node_down"], nodes: ["node-4"] };
+    data.silences = [
+      { id: "1", matcher, from: data.at, until: data.at, by: "kim", comment: "new disks" },
+    ];
+    data.maintenance = [{ name: "patch night", matcher: {}, open_until: null, opens_at: data.at }];
+    data.receivers = [
+      {
+        name: "ops",
+        kind: "webhook",
+        pending: 0,
+        delivered: 4,
+        dead: 2,
+        superseded: 3,
+        circuit: { open_since: data.at, next_attempt_at: data.at },
+      },
+    ];
+    const shown = show(data);
+    const rows = [...shown.querySelectorAll(".silences li")].map((row) => row.textContent);
+    expect(rows[0]).toMatch(/^node down, node-4silenced by kim, until .*: new disksEnd$/);
+    expect(rows[1]).toMatch(/^patch night all alertsmaintenance opens /);
+    expect(text(shown, ".receivers .counts")).toContain("✕ 2 given up– 3 over before they could be told");
+    expect(text(shown, ".circuit")).toMatch(/^Does not answer for .*: tried only now and then, next at /);
+    expect(text(shown, ".dead-letters button")).toBe("Retry");
   });
 
   it("marks a row that has notes, and tells the cause where no alert does", () => {

@@ -1,5 +1,5 @@
 /** Small overviews for the tests. */
-import type { Overview, ProbeView, RoundView, ServiceView, State } from "./overview";
+import type { AlertView, Overview, ProbeView, RoundView, ServiceView, State } from "./overview";
 
 export const AT = "2026-11-23T03:12:45Z";
 
@@ -85,5 +85,26 @@ export function overview(services: ServiceView[], probes: ProbeView[] = []): Ove
     alerts: [],
     transitions: [],
     receivers: [],
+    silences: [],
+    maintenance: [],
+  };
+}
+
+export function alert(id: string): AlertView {
+  return {
+    id,
+    kind: "unreachable",
+    severity: "critical",
+    service: "ns/a",
+    probe: "ns/a vip",
+    target: "192.0.2.201:80",
+    labels: {},
+    opened_at: AT,
+    title: `ns/a does not answer (${id})`,
+    reason: "no answer",
+    expected: [],
+    observed: [],
+    told_to: [],
+    deliveries: [],
   };
 }

@@ -24,7 +24,9 @@ fn the_sample_is_sound_and_fits_the_schema() {
 fn the_sample_shows_every_key() {
     let source = fs::read_to_string(repository().join("probes.toml")).unwrap();
     let is_key = |text: &&str| {
-        text.starts_with("[[") || text.split_once(" = ").is_some_and(|(key, _)| !key.contains(' '))
+        text.starts_with("[[")
+            || text.starts_with("[receiver.")
+            || text.split_once(" = ").is_some_and(|(key, _)| !key.contains(' '))
     };
     let complete: String = source
         .lines()
@@ -116,6 +118,7 @@ fn the_schema_knows_every_key_that_the_parser_takes() {
                 ("tls = {", ""),
                 ("dns = {", ""),
                 ("rate_limit = {", ""),
+                ("template = {", ""),
                 ("{", " url ="),
                 ("{", " server ="),
                 ("{", " enabled ="),
