@@ -85,6 +85,7 @@ for group in "$@"; do
         ;;
     receivers)
         want python3 python3
+        want unshare util-linux
         want_files usr/bin/prometheus-alertmanager prometheus-alertmanager
         want_files usr/lib/python3/dist-packages/aiosmtpd python3-aiosmtpd
         want_files usr/lib/python3/dist-packages/attr python3-attr

@@ -230,6 +230,16 @@ impl Dispatcher {
         held.collect()
     }
 
+    /// Why nobody is reminded of open alerts that were told, by id.
+    #[must_use]
+    pub fn muted_alerts(&self, scene: &Scene<'_>) -> BTreeMap<&str, Held> {
+        let outlook = self.outlook(scene.policy);
+        let told = self.open_alerts().filter(|entry| entry.telling.told.is_some());
+        let muted = told
+            .filter_map(|entry| Some((entry.alert.id.as_str(), self.muted(&entry.alert, &outlook, scene)?)));
+        muted.collect()
+    }
+
     fn outlook<'a>(&'a self, policy: &'a Policy) -> Outlook<'a> {
         Outlook::new(self.open_alerts(), policy)
     }

@@ -42,11 +42,11 @@ table! {
         /// Whether, and how bad.
         flatten mark: MarkTable,
         /// How many bad rounds it takes: so many on end, or "3 of 5" for so many among the latest. Without it:
-        /// alert_after.
+        /// alert_after, but 1 for no_healthy_node and redundancy_lost, which follow from confirmed states.
         optional after: After,
         /// How long the trouble has to last besides.
         optional r#for: Time<0, DAY>,
-        /// How many good rounds on end resolve it. Without it: resolve_after.
+        /// How many good rounds on end resolve it. Without it: resolve_after, but 1 for those two.
         optional resolve_after: Rounds,
     }
 }

@@ -1,14 +1,16 @@
-//! When and how persistently something is probed: `[defaults]`, and the same keys in every service and
-//! probe.
+//! When and how persistently something is probed, and what its answers may cost: `[defaults]`, and the same keys in
+//! every service and probe.
 
 use std::time::Duration;
 
 use chrono_tz::Tz;
+use vipwatch_model::probe::Limits;
 
 use crate::schedule::{CronSchedule, Schedule};
 
 use super::{
     duration::{DAY, HOUR, Time, show},
+    percent::Percent,
     reader::{Reader, Slot},
     table::table,
     value::{Complaint, Text, Whole, text_values},
@@ -27,6 +29,8 @@ pub struct Timing {
     pub alert_after: u32,
     /// After how many good rounds in a row it is resolved.
     pub resolve_after: u32,
+    /// What answers may cost.
+    pub limits: Limits,
 }
 
 table! {
@@ -48,6 +52,12 @@ table! {
         optional alert_after: Whole<u32, 1, 1_000>,
         /// How many good rounds in a row resolve it, of kinds without a resolve_after of their own. Without it: 2.
         optional resolve_after: Whole<u32, 1, 1_000>,
+        /// How long the middle one of a round's answered flows may take; longer counts as degraded. Shorter than the
+        /// timeout. Without it: whatever the timeout allows.
+        optional max_latency: Time<1, HOUR>,
+        /// Which share of a round's flows may fail, as long as others are answered; more counts as degraded. Without it:
+        /// "0%".
+        optional max_loss: Percent<0, 99>,
     }
 }
 
@@ -85,6 +95,8 @@ pub(super) struct Layer {
     flows: Slot<u8>,
     alert_after: Slot<u32>,
     resolve_after: Slot<u32>,
+    max_latency: Slot<Duration>,
+    max_loss: Slot<u32>,
 }
 
 impl Layer {
@@ -96,16 +108,22 @@ impl Layer {
             flows: Slot::built_in(4),
             alert_after: Slot::built_in(2),
             resolve_after: Slot::built_in(2),
+            max_latency: Slot::Absent,
+            max_loss: Slot::built_in(0),
         }
     }
 
     pub(super) fn timing(self) -> Option<Timing> {
+        let latency = self.max_latency.optional()?;
+        // An hour in microseconds fits.
+        let latency_us = latency.map(|latency| u32::try_from(latency.as_micros()).unwrap_or(u32::MAX));
         Some(Timing {
             schedule: self.schedule.required()?,
             timeout: self.timeout.required()?,
             flows: self.flows.required()?,
             alert_after: self.alert_after.required()?,
             resolve_after: self.resolve_after.required()?,
+            limits: Limits { latency_us, loss_percent: self.max_loss.required()? },
         })
     }
 }
@@ -117,15 +135,21 @@ impl TimingTable {
         let timeout = self.timeout.map(Time::get);
         // What comes from below as a pair has been checked there.
         let new = !schedule.is_absent() || !timeout.is_absent();
+        let has_limit = !self.max_latency.is_absent();
         let layer = Layer {
             schedule: schedule.over(&below.schedule),
             timeout: timeout.over(&below.timeout),
             flows: self.flows.map(Whole::get).over(&below.flows),
             alert_after: self.alert_after.map(Whole::get).over(&below.alert_after),
             resolve_after: self.resolve_after.map(Whole::get).over(&below.resolve_after),
+            max_latency: self.max_latency.map(Time::get).over(&below.max_latency),
+            max_loss: self.max_loss.map(Percent::get).over(&below.max_loss),
         };
         if new {
             check_deadline(&layer, below, reader);
+        }
+        if has_limit {
+            check_latency(&layer, reader);
         }
         layer
     }
@@ -170,4 +194,17 @@ fn check_deadline(layer: &Layer, below: &Layer, reader: &mut Reader<'_>) {
         .fault(culprit, format!("rounds begin every {gap}, but a flow may take {timeout}"))
         .hint("the timeout has to be shorter than the interval, so that a round ends before the next begins")
         .also(other.as_ref(), label);
+}
+
+/// A limit that no answer can go over says nothing. One that comes from below does no harm.
+fn check_latency(layer: &Layer, reader: &mut Reader<'_>) {
+    let (Some(limit), Some(timeout)) = (layer.max_latency.given(), layer.timeout.given()) else { return };
+    if limit.value < timeout.value {
+        return;
+    }
+    let message = format!("no answer takes longer than {}: flows end after that", show(timeout.value));
+    reader
+        .fault(limit.place(), message)
+        .hint("max_latency has to be shorter than the timeout; leave it out for no other limit")
+        .also(timeout.span.as_ref(), "the timeout is here");
 }

@@ -17,11 +17,11 @@ use std::{
 
 use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::future::join_all;
-use reqwest::header::{CONTENT_TYPE, HeaderValue};
 
 use self::entry::Entry;
 use super::{
-    post::Post,
+    exchange::Exchanges,
+    post::{Letter, Post},
     receiver::{Message, Reply},
     standing::Standing,
 };
@@ -48,7 +48,8 @@ pub struct Alertmanager {
 /// One Alertmanager.
 struct Server {
     post: Post,
-    endpoint: config::Endpoint,
+    /// What may be shown of its URL.
+    origin: String,
     /// Whether it failed to take what it was sent last.
     fails: AtomicBool,
 }
@@ -60,10 +61,8 @@ impl Alertmanager {
     /// When TLS cannot be set up, in words.
     pub fn new(name: &str, config: &config::Alertmanager, timeout: Duration) -> Result<Self, String> {
         let servers = config.endpoints.iter().map(|endpoint| {
-            let mut endpoint = endpoint.clone();
-            endpoint.headers.entry(CONTENT_TYPE).or_insert(HeaderValue::from_static("application/json"));
-            let post = Post::new(&endpoint.roots, timeout)?;
-            Ok(Server { post, endpoint, fails: AtomicBool::new(false) })
+            let post = Post::new(endpoint, timeout)?;
+            Ok(Server { post, origin: endpoint.origin().to_owned(), fails: AtomicBool::new(false) })
         });
         Ok(Self {
             name: name.to_owned(),
@@ -79,10 +78,10 @@ impl Alertmanager {
     }
 
     /// Makes one attempt.
-    pub async fn attempt(&self, message: &Message<'_>) -> Reply {
+    pub async fn attempt(&self, message: &Message<'_>, exchanges: &mut Exchanges) -> Reply {
         let entries = entry::told_by(message.notification, self.lasting(message.now));
         self.remember(&entries, message.now);
-        self.tell(&entries, message.now).await
+        self.tell(&entries, message.now, exchanges).await
     }
 
     /// Tells again what is open, as far as this receiver was told, and what was over lately.
@@ -94,7 +93,7 @@ impl Alertmanager {
         let open = known.filter(|standing| !over.contains(&standing.alert.id));
         entries.extend(open.map(|standing| Entry::standing(standing, until)));
         if !entries.is_empty() {
-            self.tell(&entries, now).await;
+            self.tell(&entries, now, &mut Exchanges::unwanted()).await;
         }
     }
 
@@ -121,7 +120,7 @@ impl Alertmanager {
     }
 
     /// Tells every Alertmanager, all of them at the same time.
-    async fn tell(&self, entries: &[Entry], now: DateTime<Utc>) -> Reply {
+    async fn tell(&self, entries: &[Entry], now: DateTime<Utc>, exchanges: &mut Exchanges) -> Reply {
         let mut bodies = Vec::new();
         for batch in entries.chunks(BATCH) {
             match serde_json::to_string(batch) {
@@ -131,25 +130,32 @@ impl Alertmanager {
                 }
             }
         }
-        let replies = join_all(self.servers.iter().map(|server| server.tell(&bodies, now))).await;
-        let origins = self.servers.iter().map(|server| server.endpoint.origin());
-        for (server, reply) in self.servers.iter().zip(&replies) {
-            server.note(reply, &self.name);
+        let told = self.servers.iter().map(|server| server.tell(&bodies, now, exchanges.apart()));
+        let mut replies = Vec::new();
+        for (server, (reply, apart)) in self.servers.iter().zip(join_all(told).await) {
+            server.note(&reply, &self.name);
+            exchanges.take_in(apart);
+            replies.push((server.origin.as_str(), reply));
         }
-        sum_up(origins.zip(replies).collect())
+        sum_up(replies)
     }
 }
 
 impl Server {
-    async fn tell(&self, bodies: &[String], now: DateTime<Utc>) -> Reply {
-        let (url, headers) = (self.endpoint.url().expose(), &self.endpoint.headers);
+    async fn tell(
+        &self,
+        bodies: &[String],
+        now: DateTime<Utc>,
+        mut exchanges: Exchanges,
+    ) -> (Reply, Exchanges) {
+        let mut reply = Reply::Taken;
         for body in bodies {
-            let reply = self.post.send(url, headers.clone(), body.clone(), now).await;
+            reply = self.post.send(Letter::json(body.clone()), now, &mut exchanges).await;
             if reply != Reply::Taken {
-                return reply;
+                break;
             }
         }
-        Reply::Taken
+        (reply, exchanges)
     }
 
     /// Logs when this Alertmanager begins and ceases to fail: as long as another one takes alerts, nothing else
@@ -160,7 +166,7 @@ impl Server {
             Reply::Later { error, .. } | Reply::Refused { error } => Some(error),
         };
         let failed = self.fails.swap(error.is_some(), Ordering::Relaxed);
-        let origin = self.endpoint.origin();
+        let origin = &self.origin;
         match error {
             Some(error) if !failed => {
                 tracing::warn!(%receiver, %origin, %error, "an Alertmanager does not take alerts");

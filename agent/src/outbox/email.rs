@@ -3,6 +3,7 @@
 //! The conversation is `lettre`'s, on a connection of our own ([`wire`]): so that recipients are refused one by one
 //! and not all for one, and that nothing of it is without a bound.
 
+mod html;
 mod letter;
 mod refusal;
 mod wire;
@@ -16,6 +17,7 @@ use lettre::{
         client::{AsyncSmtpConnection, AsyncTokioStream, Certificate, CertificateStore, TlsParameters},
         commands::{Data, Mail, Rcpt},
         extension::ClientId,
+        response::Response,
     },
 };
 use rustls::pki_types::ServerName;
@@ -26,7 +28,10 @@ use self::{
     refusal::{Refusal, Stage},
     wire::Wire,
 };
-use super::receiver::{Message, Reply};
+use super::{
+    exchange::{Exchange, Exchanges, Mask, Side},
+    receiver::{Message, Reply},
+};
 use crate::{
     config::{self, Encryption},
     prober::Roots,
@@ -62,23 +67,45 @@ impl Email {
     }
 
     /// Makes one attempt.
-    pub async fn attempt(&self, message: &Message<'_>) -> Reply {
+    pub async fn attempt(&self, message: &Message<'_>, exchanges: &mut Exchanges) -> Reply {
         let letter = match letter::write(&self.config, message) {
             Ok(letter) => letter.formatted(),
             Err(error) => return Reply::Refused { error: format!("the mail cannot be written: {error}") },
         };
-        match timeout(self.timeout, self.send(&letter)).await {
-            Ok(Ok(mut server)) => {
+        let sent = timeout(self.timeout, self.send(&letter)).await;
+        let (reply, received) = match sent {
+            Ok(Ok((mut server, said))) => {
                 let _ = timeout(GOODBYE, server.quit()).await;
-                Reply::Taken
+                (Reply::Taken, Some(said))
             }
-            Ok(Err(refusal)) => refusal.into(),
-            Err(_) => Reply::Later { error: "no reply in time".into(), retry_after: None },
+            Ok(Err(refusal)) => (refusal.into(), None),
+            Err(_) => (Reply::Later { error: "no reply in time".into(), retry_after: None }, None),
+        };
+        if exchanges.are_wanted() {
+            exchanges.push(self.exchange(&letter, received.as_ref()));
+        }
+        reply
+    }
+
+    fn exchange(&self, letter: &[u8], received: Option<&Response>) -> Exchange {
+        let mask = Mask::new(self.config.login.iter().map(|login| login.password.clone()));
+        let to = self.config.to.iter().map(|to| ("RCPT TO".to_owned(), to.email.to_string()));
+        let envelope =
+            std::iter::once(("MAIL FROM".to_owned(), self.config.from.email.to_string())).chain(to);
+        let letter = String::from_utf8_lossy(letter).replace('\r', "");
+        let said = |said: &Response| {
+            let text: Vec<&str> = said.message().collect();
+            Side::new(&format!("SMTP {}", said.code()), Vec::new(), &text.join("\n"), &mask)
+        };
+        Exchange {
+            sent: Side::new(&format!("SMTP {}", self.config.server), envelope.collect(), &letter, &mask),
+            received: received.map(said),
         }
     }
 
-    /// Hands `letter` over, for every recipient that the server takes.
-    async fn send(&self, letter: &[u8]) -> Result<AsyncSmtpConnection, Refusal> {
+    /// Hands `letter` over, for every recipient that the server takes. Gives the connection and what the server said to
+    /// that.
+    async fn send(&self, letter: &[u8]) -> Result<(AsyncSmtpConnection, Response), Refusal> {
         let mut server = self.connect().await?;
         let failed = |stage| move |error| Refusal::new(stage, &error);
         let from = self.config.from.email.clone();
@@ -100,8 +127,8 @@ impl Email {
             tracing::warn!(%address, error = %refusal, "a mail goes to fewer recipients than it should");
         }
         server.command(Data).await.map_err(failed(Stage::Letter))?;
-        server.message(letter).await.map_err(failed(Stage::Letter))?;
-        Ok(server)
+        let said = server.message(letter).await.map_err(failed(Stage::Letter))?;
+        Ok((server, said))
     }
 
     /// A connection on which a mail may be sent: encrypted and known to the server, as far as that is configured.

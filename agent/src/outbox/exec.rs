@@ -23,7 +23,10 @@ use tokio::{
 use vipwatch_model::notification::Notification;
 
 use self::{group::Group, stderr::Stderr};
-use super::receiver::{Message, Reply};
+use super::{
+    exchange::{Exchange, Exchanges, Mask, Side},
+    receiver::{Message, Reply},
+};
 use crate::config;
 
 /// The exit code by which a program refuses a notification for good (`EX_DATAERR` of sysexits.h).
@@ -47,36 +50,60 @@ impl Exec {
     }
 
     /// Makes one attempt.
-    pub async fn attempt(&self, message: &Message<'_>) -> Reply {
-        let mut child = match self.command(message.notification).spawn() {
-            Ok(child) => child,
-            Err(error) => return later(format!("it cannot be started: {error}")),
-        };
+    pub async fn attempt(&self, message: &Message<'_>, exchanges: &mut Exchanges) -> Reply {
+        let variables = variables(message.notification);
+        let ended = self.run(&variables, message.document).await;
+        if exchanges.are_wanted() {
+            let mask = Mask::default();
+            // Among the arguments there may be a token.
+            let line =
+                format!("{}{}", self.config.program.display(), " ***".repeat(self.config.arguments.len()));
+            let set = variables.map(|(name, value)| (name.to_owned(), value)).into();
+            let received = ended.as_ref().ok();
+            exchanges.push(Exchange {
+                sent: Side::new(&line, set, message.document, &mask),
+                received: received.map(|(status, words)| Side::new(&how(*status), Vec::new(), words, &mask)),
+            });
+        }
+        match ended {
+            Ok((status, words)) => judge(status, &words),
+            Err(error) => later(error),
+        }
+    }
+
+    /// Runs the program to its end: how it ended, and its last words.
+    async fn run(
+        &self,
+        variables: &[(&str, String)],
+        document: &str,
+    ) -> Result<(ExitStatus, String), String> {
+        let child = self.command(variables).spawn();
+        let mut child = child.map_err(|error| format!("it cannot be started: {error}"))?;
         // Killed wherever this ends, unless the program has ended by itself.
         let group = Group::of(&child);
-        match timeout(self.timeout, attend(&mut child, message.document)).await {
-            Ok(Ok((status, words))) => {
+        match timeout(self.timeout, attend(&mut child, document)).await {
+            Ok(ended) => {
+                let ended = ended.map_err(|error| format!("it cannot be watched: {error}"))?;
                 group.release();
-                judge(status, &words)
+                Ok(ended)
             }
-            Ok(Err(error)) => later(format!("it cannot be watched: {error}")),
             Err(_) => {
                 drop(group);
                 // So that it does not stay behind as a zombie.
                 let _ = timeout(END, child.wait()).await;
-                later(format!("no end within {:?}: it was killed", self.timeout))
+                Err(format!("no end within {:?}: it was killed", self.timeout))
             }
         }
     }
 
-    fn command(&self, notification: &Notification) -> Command {
+    fn command(&self, variables: &[(&str, String)]) -> Command {
         let mut command = Command::new(&self.config.program);
         command
             .args(&self.config.arguments)
             .current_dir("/")
             .env_clear()
             .envs(std::env::var_os("PATH").map(|path| ("PATH", path)))
-            .envs(variables(notification))
+            .envs(variables.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
@@ -139,16 +166,20 @@ async fn feed(stdin: Option<ChildStdin>, document: &[u8]) {
 /// 0: it has it. 65: it never wants it. Everything else is taken for a trouble that passes, such as a bug that is
 /// mended or a service behind it that comes back: told too often is better than lost.
 fn judge(status: ExitStatus, words: &str) -> Reply {
-    let how = match (status.code(), status.signal()) {
-        (Some(code), _) => format!("exit code {code}"),
-        (None, Some(signal)) => format!("ended by signal {signal}"),
-        (None, None) => "ended in an unknown way".to_owned(),
-    };
+    let how = how(status);
     let error = if words.is_empty() { how } else { format!("{how}: {words}") };
     match status.code() {
         Some(0) => Reply::Taken,
         Some(REFUSED) => Reply::Refused { error },
         _ => later(error),
+    }
+}
+
+fn how(status: ExitStatus) -> String {
+    match (status.code(), status.signal()) {
+        (Some(code), _) => format!("exit code {code}"),
+        (None, Some(signal)) => format!("ended by signal {signal}"),
+        (None, None) => "ended in an unknown way".to_owned(),
     }
 }
 

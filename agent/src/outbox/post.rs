@@ -1,53 +1,139 @@
-//! One POST, and what the reply means: under every receiver that is told over HTTP.
+//! One request, and what the reply means: under every receiver that is told over HTTP.
 
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use reqwest::{
-    Client, StatusCode,
-    header::{HeaderMap, RETRY_AFTER},
+    Client, Method, Request, Response, StatusCode, Url,
+    header::{CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER, USER_AGENT},
 };
 
-use super::receiver::Reply;
-use crate::prober::Roots;
+use super::{
+    exchange::{Exchange, Exchanges, Mask, Side, shown_url},
+    receiver::Reply,
+};
+use crate::config::{Endpoint, Secret};
 
-/// An HTTP client for one receiver. It follows no redirect, repeats nothing by itself, and reads no body.
+/// As much of a reply's body is read where somebody wants to see it, in bytes.
+const REPLY_BYTES: usize = 4096;
+
+/// An HTTP client for one endpoint. It follows no redirect, repeats nothing by itself, and reads no body unless
+/// somebody wants to see it.
 #[derive(Debug, Clone)]
 pub(super) struct Post {
     client: Client,
+    url: Url,
+    headers: HeaderMap,
+    /// What must not be shown of a body.
+    secrets: Vec<Secret>,
+}
+
+/// What is sent.
+#[derive(Debug, Clone)]
+pub(super) struct Letter {
+    /// POST, for most.
+    pub(super) method: Method,
+    /// Where to, instead of the endpoint's own URL.
+    pub(super) url: Option<Url>,
+    /// Goes along unless the operator wants another one.
+    pub(super) content_type: HeaderValue,
+    /// Go along whatever the operator wants.
+    pub(super) headers: HeaderMap,
+    /// The body.
+    pub(super) body: String,
+}
+
+impl Letter {
+    /// A POST of JSON.
+    pub(super) fn json(body: String) -> Self {
+        let content_type = HeaderValue::from_static("application/json");
+        Self { method: Method::POST, url: None, content_type, headers: HeaderMap::new(), body }
+    }
 }
 
 impl Post {
-    /// A client whose attempts take `timeout` at most, and that trusts `roots`.
-    pub(super) fn new(roots: &Roots, timeout: Duration) -> Result<Self, String> {
+    /// A client whose attempts take `timeout` at most.
+    pub(super) fn new(endpoint: &Endpoint, timeout: Duration) -> Result<Self, String> {
         let unusable = |error: &dyn std::fmt::Display| format!("the HTTP client cannot be set up: {error}");
         let client = Client::builder()
-            .tls_backend_preconfigured(roots.client().map_err(|error| unusable(&error))?)
+            .tls_backend_preconfigured(endpoint.roots.client().map_err(|error| unusable(&error))?)
             .timeout(timeout)
             .redirect(reqwest::redirect::Policy::none())
             .retry(reqwest::retry::never())
-            .user_agent(concat!("vipwatch/", env!("CARGO_PKG_VERSION")))
             .build();
-        Ok(Self { client: client.map_err(|error| unusable(&error))? })
+        let client = client.map_err(|error| unusable(&error))?;
+        let url = endpoint.url().expose().parse().map_err(|_| "the URL cannot be read".to_owned())?;
+        let mut headers = HeaderMap::new();
+        headers.insert(USER_AGENT, HeaderValue::from_static(concat!("vipwatch/", env!("CARGO_PKG_VERSION"))));
+        headers.extend(endpoint.headers.clone());
+        Ok(Self { client, url, headers, secrets: Vec::new() })
     }
 
-    /// Makes one attempt: posts `body` to `url`.
-    pub(super) async fn send(
-        &self,
-        url: &str,
-        headers: HeaderMap,
-        body: String,
-        now: DateTime<Utc>,
-    ) -> Reply {
-        match self.client.post(url).headers(headers).body(body).send().await {
+    /// Keeps `secret`, which stands in the bodies, out of what is shown.
+    pub(super) fn hiding(mut self, secret: &Secret) -> Self {
+        self.secrets.push(secret.clone());
+        self
+    }
+
+    /// Makes one attempt.
+    pub(super) async fn send(&self, letter: Letter, now: DateTime<Utc>, exchanges: &mut Exchanges) -> Reply {
+        let url = letter.url.unwrap_or_else(|| self.url.clone());
+        // Takes a user's name and password out of the URL and into a header.
+        let mut request = match self.client.request(letter.method, url).build() {
+            Ok(request) => request,
+            Err(error) => return Reply::Refused { error: words(&error) },
+        };
+        let headers = request.headers_mut();
+        headers.extend(self.headers.clone());
+        headers.entry(CONTENT_TYPE).or_insert(letter.content_type);
+        headers.extend(letter.headers);
+        let mask = exchanges.are_wanted().then(|| {
+            let mask = Mask::of_request(request.url(), request.headers(), &self.secrets);
+            (Side::of_request(&request, &letter.body, &mask), mask)
+        });
+        *request.body_mut() = Some(letter.body.into());
+        let answered = self.client.execute(request).await;
+        let reply = match &answered {
             Ok(response) => {
                 let after = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
                 read(response.status(), after.and_then(|after| retry_after(after, now)))
             }
             Err(error) if error.is_builder() => Reply::Refused { error: words(error) },
             Err(error) => Reply::Later { error: words(error), retry_after: None },
+        };
+        if let Some((sent, mask)) = mask {
+            let received = match answered {
+                Ok(response) => Some(Side::of_response(response, &mask).await),
+                Err(_) => None,
+            };
+            exchanges.push(Exchange { sent, received });
         }
+        reply
     }
+}
+
+impl Side {
+    fn of_request(request: &Request, body: &str, mask: &Mask) -> Self {
+        let line = format!("{} {}", request.method(), shown_url(request.url()));
+        Self::new(&line, shown(request.headers()), body, mask)
+    }
+
+    async fn of_response(mut response: Response, mask: &Mask) -> Self {
+        let line = format!("{:?} {}", response.version(), response.status());
+        let headers = shown(response.headers());
+        let mut body = Vec::new();
+        while body.len() < REPLY_BYTES
+            && let Ok(Some(chunk)) = response.chunk().await
+        {
+            body.extend_from_slice(&chunk[..chunk.len().min(REPLY_BYTES - body.len())]);
+        }
+        Self::new(&line, headers, &String::from_utf8_lossy(&body), mask)
+    }
+}
+
+fn shown(headers: &HeaderMap) -> Vec<(String, String)> {
+    let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+    headers.iter().map(|(name, value)| (name.to_string(), text(value))).collect()
 }
 
 /// Which replies mean "have it", "later" and "never". Redirects are not followed: an alert must not be
@@ -73,10 +159,14 @@ fn retry_after(value: &str, now: DateTime<Utc>) -> Option<Duration> {
 }
 
 /// The error and its causes, without the URL.
-fn words(error: reqwest::Error) -> String {
-    let error = error.without_url();
-    let mut text = if error.is_timeout() { "no reply in time".to_owned() } else { error.to_string() };
-    let mut source = std::error::Error::source(&error);
+fn words(error: &reqwest::Error) -> String {
+    let mut text = match error {
+        error if error.is_timeout() => "no reply in time",
+        error if error.is_builder() => "the request cannot be made",
+        _ => "error sending request",
+    }
+    .to_owned();
+    let mut source = std::error::Error::source(error);
     while let Some(cause) = source {
         let cause_text = cause.to_string();
         if !text.contains(&cause_text) {

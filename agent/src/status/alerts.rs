@@ -25,7 +25,9 @@ pub(super) fn open(
     now: DateTime<Utc>,
 ) -> Vec<AlertView> {
     let desk = &pipeline.desk;
-    let mut held = desk.dispatcher.held_alerts(&scene(&pipeline.plan, &desk.windows, now));
+    let scene = scene(&pipeline.plan, &desk.windows, now);
+    let mut held = desk.dispatcher.held_alerts(&scene);
+    held.extend(desk.dispatcher.muted_alerts(&scene));
     let explained = desk.dispatcher.explanations(&pipeline.plan.policy);
     let silences: BTreeMap<&str, &Silence> =
         desk.dispatcher.silences().map(|silence| (silence.id.as_str(), silence)).collect();
@@ -124,15 +126,24 @@ pub(super) fn silences(pipeline: &Pipeline) -> Vec<SilenceView> {
     silences
 }
 
-/// The maintenance windows that are open.
-pub(super) fn maintenance(pipeline: &Pipeline) -> Vec<MaintenanceView> {
-    let windows = pipeline.desk.windows.iter();
-    windows
-        .map(|window| MaintenanceView {
-            name: window.name.clone(),
-            matcher: matcher_view(&window.matcher),
-            open_until: Some(window.until),
-            opens_at: None,
+/// The maintenance windows that are open, and those to come, in this order.
+pub(super) fn maintenance(pipeline: &Pipeline, now: DateTime<Utc>) -> Vec<MaintenanceView> {
+    let open_until = |name: &str| {
+        let mut windows = pipeline.desk.windows.iter();
+        windows.find(|window| window.name == name).map(|window| window.until)
+    };
+    let mut views: Vec<MaintenanceView> = pipeline
+        .plan
+        .maintenance
+        .iter()
+        .map(|maintenance| MaintenanceView {
+            name: maintenance.name.clone(),
+            matcher: matcher_view(&maintenance.matcher),
+            open_until: open_until(&maintenance.name),
+            opens_at: maintenance.next(now),
         })
-        .collect()
+        .filter(|view| view.open_until.is_some() || view.opens_at.is_some())
+        .collect();
+    views.sort_by_key(|view| (view.open_until.is_none(), view.open_until.or(view.opens_at)));
+    views
 }

@@ -96,7 +96,7 @@ async fn one_that_hangs() {
     let began = Instant::now();
     let silent = replies(|stream| async {
         let _open = stream;
-        std::future::pending().await
+        std::future::pending::<()>().await;
     });
     for reply in silent.await {
         let error = later(reply);
@@ -105,7 +105,7 @@ async fn one_that_hangs() {
     assert!(began.elapsed() >= 2 * TIMEOUT, "{:?}", began.elapsed());
     let listens_and_hangs = replies(|mut stream| async move {
         hear(&mut stream).await;
-        std::future::pending().await
+        std::future::pending::<()>().await;
     });
     for reply in listens_and_hangs.await {
         let error = later(reply);

@@ -18,6 +18,7 @@ use vipwatch::{
     config::{self, Config, Faults, LoadError},
     schedule::Schedule,
 };
+use vipwatch_model::probe::Limits;
 
 /// The smallest configuration there is.
 const MINIMAL: &str = "[agent]\nvantage = \"test\"\n";
@@ -30,7 +31,10 @@ fn env(name: &str) -> Option<String> {
     match name {
         "HOST" => Some("alerts.example.net".into()),
         "PATH_WITH_TOKEN" => Some("not a url, but a token".into()),
-        "PROBE_PASSWORD" | "PROBE_TOKEN" => Some("hidden".into()),
+        "PROBE_PASSWORD" | "PROBE_TOKEN" | "NTFY_TOPIC" | "PAGERDUTY_KEY" | "ALERT_HOOK" => {
+            Some("hidden".into())
+        }
+        "HOOK_SECRET" => Some("whsec_aGlkZGVuaGlkZGVuaGlkZGVuaGlkZGVuaGlkZGVu".into()),
         _ => None,
     }
 }
@@ -56,6 +60,8 @@ fn files() -> TempDir {
     write("shop.password", "hidden\n");
     write("other-api.token", "hidden\n");
     write("phrase", "hidden hidden\n");
+    write("body.txt", "{{ story.title }}\n{{ story.text }}\n");
+    write("broken.txt", "{{ story.title }}\n{{ hidden.text\n");
     write("empty", "\n");
     write("broken.pem", "-----BEGIN CERTIFICATE-----\nhidden\n");
     write("strange.pem", "-----BEGIN CERTIFICATE-----\naGlkZGVu\n-----END CERTIFICATE-----\n");
@@ -157,6 +163,7 @@ fn the_smallest_configuration_gets_every_default() {
     assert_eq!(config.agent.keep, Duration::from_secs(7 * 24 * 3600));
     assert_eq!(config.agent.grace, Duration::from_secs(10));
     assert_eq!(config.egress, vipwatch::config::Egress::default());
+    assert_eq!(config.connectivity, None);
     assert!(config.services.is_empty() && config.probes.is_empty() && config.receivers.is_empty());
 }
 
@@ -168,6 +175,8 @@ fn timing_comes_from_the_nearest_level() {
         [defaults]
         timeout = "2s"
         flows = 8
+        max_latency = "500ms"
+        max_loss = "25%"
         [[probe]]
         name = "plain"
         kind = "http"
@@ -180,6 +189,7 @@ fn timing_comes_from_the_nearest_level() {
         time_zone = "Europe/Berlin"
         flows = 1
         alert_after = 5
+        max_loss = "0%"
         "#,
     )
     .unwrap();
@@ -190,6 +200,8 @@ fn timing_comes_from_the_nearest_level() {
     assert_eq!(own.timing.schedule.to_string(), "cron 0 9 * * MON-FRI (Europe/Berlin)");
     assert_eq!((own.timing.timeout, own.timing.flows), (Duration::from_secs(2), 1));
     assert_eq!((own.timing.alert_after, own.timing.resolve_after), (5, 2));
+    let limits = |loss_percent| Limits { latency_us: Some(500_000), loss_percent };
+    assert_eq!((plain.timing.limits, own.timing.limits), (limits(25), limits(0)));
 }
 
 #[test]

@@ -116,6 +116,52 @@ fn a_silence_holds_back_what_its_end_then_tells_and_an_acknowledgement_is_told()
 }
 
 #[test]
+fn the_page_shows_what_a_window_or_a_silence_holds_back() {
+    const WINDOWS: &str = r#"
+[[maintenance]]
+name = "long-since"
+from = 2020-01-01T00:00:00Z
+to = 2999-03-02T02:00:00Z
+services = ["default/*"]
+[[maintenance]]
+name = "far-off"
+from = 2998-01-01T00:00:00Z
+to = 2998-01-01T02:00:00Z
+[[maintenance]]
+name = "long-ago"
+from = 2020-01-01T00:00:00Z
+to = 2020-01-01T02:00:00Z
+"#;
+    let cluster = Cluster::start();
+    let ops = Receiver::start();
+    let listen = free_address();
+    let receiver = receiver("ops", ops.address);
+    let home = Home::new(&cluster.config(listen, 200, &format!("{receiver}{WINDOWS}")));
+    let (agent, mut page) = cluster.watched_by(&home, listen);
+    cluster.apply(Change::policy(ECHO, ExternalTrafficPolicy::Cluster));
+    let shown = page.wait_for("the alert inside the window", PATIENCE, |overview| {
+        held(overview).as_deref() == Some("maintenance window long-since")
+    });
+    let windows: Vec<_> = shown.maintenance.iter().map(|window| window.name.as_str()).collect();
+    assert_eq!(windows, ["long-since", "far-off"], "the open one first, and none that is over for good");
+    assert!(shown.maintenance[0].open_until.is_some() && shown.maintenance[1].opens_at.is_some());
+
+    home.configure(&cluster.config(listen, 200, &receiver));
+    let (opened, _) = ops.next_of(AlertKind::SourceTranslated, Event::Opened, PATIENCE);
+    let told = page.wait_for("that it was told", PATIENCE, |overview| {
+        overview.alerts.iter().any(|alert| alert.id == opened.alert.id && alert.told_to == ["ops"])
+    });
+    assert_eq!((held(&told), told.maintenance.len()), (None, 0));
+    let silence =
+        ["silence", "--for", "1h", "--comment", "known", "--kind", "source_translated", "--by", "kim"];
+    self::told(&ask(&home, &silence));
+    page.wait_for("that nobody is reminded of it", PATIENCE, |overview| {
+        held(overview).as_deref() == Some("silence by kim: known")
+    });
+    agent.kill();
+}
+
+#[test]
 fn the_token_is_taken_from_the_configuration_and_changes_with_it() {
     let listen = free_address();
     let config = |token: &str| {

@@ -56,8 +56,13 @@ pub(crate) fn resolved() -> Notification {
 
 /// One attempt at telling `notification`.
 pub(crate) async fn tell(receiver: &Receiver, notification: &Notification) -> Reply {
+    tell_at(now(), receiver, notification).await
+}
+
+/// The same, at another time.
+pub(crate) async fn tell_at(now: DateTime<Utc>, receiver: &Receiver, notification: &Notification) -> Reply {
     let document = serde_json::to_string(notification).unwrap();
-    receiver.attempt(&Message { notification, document: &document, now: now() }).await
+    receiver.attempt(&Message { notification, document: &document, now }).await
 }
 
 /// The error of a reply that asks for another attempt.

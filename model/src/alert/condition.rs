@@ -31,16 +31,37 @@ fn of_nodes(this: &Known<'_>, nodes: &Nodes<'_>) -> Option<[(AlertKind, bool); 2
     if nodes.known.is_empty() || nodes.known.len() < nodes.configured {
         return None;
     }
-    let healthy = healthy(nodes);
-    let drifted =
-        |node: &Known<'_>| matches!(node.verdict.finding, Finding::PortClosed | Finding::OtherService);
-    let none = healthy == 0 && !nodes.known.iter().all(drifted);
     let least = this.probe.rules.min_healthy_nodes as usize;
-    Some([(AlertKind::NoHealthyNode, none), (AlertKind::RedundancyLost, healthy > 0 && healthy < least)])
+    let holds = |kind, too_few: fn(usize, usize) -> bool| {
+        let over_when = if this.machine.holds(kind).is_some() { Health::Confirmed } else { Health::Possible };
+        (kind, too_few(healthy(nodes, over_when), least))
+    };
+    Some([
+        holds(AlertKind::NoHealthyNode, |healthy, _| healthy == 0),
+        holds(AlertKind::RedundancyLost, |healthy, least| healthy > 0 && healthy < least),
+    ])
 }
 
-/// How many nodes have a ready endpoint. One that nobody can speak for may well have.
-pub(super) fn healthy(nodes: &Nodes<'_>) -> usize {
-    let healthy = |node: &&Known<'_>| matches!(node.machine.state, State::Up | State::Unknown);
-    nodes.known.iter().filter(healthy).count()
+/// Which nodes count as having a ready endpoint. What opens an alert has to be beyond doubt, and so has what ends it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Health {
+    /// Those whose state says so.
+    Confirmed,
+    /// Those whose last word says so, too.
+    Possible,
+}
+
+/// How many nodes have a ready endpoint. A node that nobody can speak for may well have, and a port that is closed or answers for
+/// another service says nothing of it.
+pub(super) fn healthy(nodes: &Nodes<'_>, health: Health) -> usize {
+    let has_none = |node: &Known<'_>| {
+        let state = matches!(node.machine.state, State::Idle | State::Down);
+        let last_word = match node.verdict.finding {
+            Finding::NoEndpoints | Finding::NodeSilent | Finding::ProxyUnhealthy => true,
+            Finding::Ready => health == Health::Confirmed,
+            _ => false,
+        };
+        state && last_word
+    };
+    nodes.known.iter().filter(|node| !has_none(node)).count()
 }

@@ -1,6 +1,9 @@
 //! The words of an alert: its title, and what is told of it beyond the last round's verdict.
 
-use super::{Alert, AlertKind, Known, Nodes, condition};
+use super::{
+    Alert, AlertKind, Known, Nodes,
+    condition::{self, Health},
+};
 use crate::{
     cause::{Cause, CauseKind},
     probe::{Probe, Subject},
@@ -47,7 +50,7 @@ pub(super) fn end(alert: &Alert, this: &Known<'_>, nodes: &Nodes<'_>) -> String 
             format!("It turned into something worse. {reason}")
         }
         AlertKind::NoHealthyNode | AlertKind::RedundancyLost => {
-            let (healthy, of) = (condition::healthy(nodes), nodes.configured);
+            let (healthy, of) = (condition::healthy(nodes, Health::Confirmed), nodes.configured);
             format!("{healthy} of {of} nodes have a ready endpoint of {} now.", alert.key.subject)
         }
         AlertKind::HeadersTrusted => "Forged headers are not believed any more.".to_owned(),

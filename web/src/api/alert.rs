@@ -57,7 +57,7 @@ pub struct AlertView {
     pub told_at: Option<DateTime<Utc>>,
     /// The receivers that it was handed to, whether they have it yet or not.
     pub told_to: Vec<String>,
-    /// What keeps it from being told, for as long as something does.
+    /// What keeps it from being told, or from being told again, for as long as something does.
     pub held: Option<HoldView>,
     /// Who has taken it on.
     pub acknowledgement: Option<AcknowledgementView>,
@@ -93,11 +93,12 @@ pub struct AcknowledgementView {
 
 /// Takes an alert on: it is not told again while it is open.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(default, deny_unknown_fields)]
+#[serde(deny_unknown_fields)]
 pub struct NewAcknowledgement {
     /// Who takes it on, in their own words: up to 100 characters.
     pub by: String,
     /// Why, or what they do about it: up to 500 characters.
+    #[serde(default)]
     pub comment: String,
 }
 

@@ -86,13 +86,16 @@ impl DeliveryFilter {
 
 /// Asks for deliveries that were given up to be attempted again. All that is said has to fit; `all` where nothing is.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(default, deny_unknown_fields)]
+#[serde(deny_unknown_fields)]
 pub struct Retry {
     /// Those with one of these ids.
+    #[serde(default)]
     pub deliveries: Vec<String>,
     /// Those to this receiver.
+    #[serde(default)]
     pub receiver: Option<String>,
     /// All that were given up.
+    #[serde(default)]
     pub all: bool,
     /// Who asks for it.
     pub by: String,

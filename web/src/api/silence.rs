@@ -11,19 +11,25 @@ use super::Severity;
 /// Which alerts something is about: those that fit every list that is not empty. In names `*` stands for any number of
 /// any characters.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(default, deny_unknown_fields)]
+#[serde(deny_unknown_fields)]
 pub struct MatcherView {
     /// Kinds of alerts, by their stored words such as `source_translated`.
+    #[serde(default)]
     pub kinds: Vec<String>,
     /// Severities.
+    #[serde(default)]
     pub severities: Vec<Severity>,
     /// Services, `namespace/name`.
+    #[serde(default)]
     pub services: Vec<String>,
     /// Nodes.
+    #[serde(default)]
     pub nodes: Vec<String>,
     /// Probes.
+    #[serde(default)]
     pub probes: Vec<String>,
     /// Labels: all of them have to be there with such a value.
+    #[serde(default)]
     pub labels: BTreeMap<String, String>,
 }
 
@@ -54,15 +60,19 @@ pub struct SilenceView {
 
 /// Asks for a silence that begins now.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(default, deny_unknown_fields)]
+#[serde(deny_unknown_fields)]
 pub struct NewSilence {
     /// Which alerts are not to be told.
+    #[serde(default)]
     pub matcher: MatcherView,
     /// A matcher that says nothing is meant: no alert at all is told.
+    #[serde(default)]
     pub all: bool,
     /// For how long, in seconds. Either this or `until`.
+    #[serde(default)]
     pub for_seconds: Option<u32>,
     /// Until when. Either this or `for_seconds`.
+    #[serde(default)]
     pub until: Option<DateTime<Utc>>,
     /// Who asks for it, in their own words: up to 100 characters.
     pub by: String,
@@ -72,7 +82,7 @@ pub struct NewSilence {
 
 /// Who asks, where a request has no body.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, IntoParams)]
-#[serde(default, deny_unknown_fields)]
+#[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct Asking {
     /// Who asks for it, in their own words: up to 100 characters.

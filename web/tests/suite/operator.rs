@@ -40,7 +40,8 @@ async fn an_alert_is_acknowledged_once_it_is_known_by_whom() {
     assert_eq!(done.header("cache-control"), "no-store");
     assert_eq!(server.done(), ["kim acknowledges known: on it"]);
 
-    assert_refused(&post(server.address, ACK, r#"{"comment": "x"}"#).await, 422, "by is empty");
+    assert_refused(&post(server.address, ACK, r#"{"comment": "x"}"#).await, 422, "missing field `by`");
+    assert_refused(&post(server.address, ACK, r#"{"by": " "}"#).await, 422, "by is empty");
     let unknown = post(server.address, "/api/v1/alerts/none/acknowledgement", BY_KIM).await;
     assert_refused(&unknown, 404, "there is no none");
 }
@@ -80,7 +81,7 @@ async fn a_silence_is_ended_and_deliveries_are_listed_and_retried() {
     let ended = ask(server.address, Method::DELETE, "/api/v1/silences/known?by=Zo%C3%AB", &[]).await;
     assert_eq!(ended.status, StatusCode::OK);
     let nobody = ask(server.address, Method::DELETE, "/api/v1/silences/known", &[]).await;
-    assert_refused(&nobody, 422, "by is empty");
+    assert_refused(&nobody, 400, "missing field `by`");
     let none = ask(server.address, Method::DELETE, "/api/v1/silences/none?by=kim", &[]).await;
     assert_refused(&none, 404, "there is no none");
 

@@ -4,17 +4,10 @@
  * VIPWATCH_SHOTS=dir keeps screenshots.
  */
 import assert from "node:assert/strict";
-import { readFile } from "node:fs/promises";
-import { createRequire } from "node:module";
-import { join } from "node:path";
 import { after, before, beforeEach, describe, it } from "node:test";
 import { launch } from "./chromium.mjs";
 import { serve } from "./fixture.mjs";
-
-const AXE = createRequire(import.meta.url).resolve("axe-core/axe.min.js");
-const WCAG_AA = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"];
-const agent = process.env.VIPWATCH_URL;
-const shots = process.env.VIPWATCH_SHOTS;
+import { agent, audit, overflow, shoot } from "./page.mjs";
 
 let browser;
 let fixture;
@@ -49,23 +42,12 @@ beforeEach(async () => {
 
 const headline = (name) => page.getByRole("heading", { level: 1, name, exact: true }).waitFor();
 
-async function shoot(name) {
-  if (shots) await page.screenshot({ path: join(shots, `${name}.png`), fullPage: true });
-}
-
 async function open(target) {
   await page.getByRole("button", { name: `Details of ${target}` }).click();
 }
 
 async function openAll() {
   for (const more of await page.locator(".service .more").all()) await more.click();
-}
-
-/** By how many pixels the page is wider than its window. */
-function overflow() {
-  return page.evaluate(
-    () => document.documentElement.scrollWidth - document.documentElement.clientWidth,
-  );
 }
 
 /** What reaches beyond its probe, where the panel may hide it. */
@@ -78,15 +60,6 @@ function cutOff() {
         .map((part) => `${part.className}: ${part.textContent}`);
     }),
   );
-}
-
-async function audit() {
-  // Evaluated, because the page's own policy forbids inline scripts.
-  await page.evaluate(await readFile(AXE, "utf8"));
-  return page.evaluate(async (tags) => {
-    const { violations } = await globalThis.axe.run(document, { runOnly: tags });
-    return violations.map(({ id, nodes }) => `${id}: ${nodes.map((node) => node.target).join("; ")}`);
-  }, WCAG_AA);
 }
 
 describe("any agent's page", () => {
@@ -103,16 +76,16 @@ describe("any agent's page", () => {
   for (const scheme of ["light", "dark"]) {
     it(`is accessible in ${scheme}`, async () => {
       await page.emulateMedia({ colorScheme: scheme, reducedMotion: "reduce" });
-      assert.deepEqual(await audit(), []);
-      await shoot(scheme);
+      assert.deepEqual(await audit(page), []);
+      await shoot(page, scheme);
     });
   }
 
   for (const width of [360, 390, 768, 1160, 1920]) {
     it(`never scrolls sideways at ${width} px`, async () => {
       await page.setViewportSize({ width, height: 844 });
-      assert.equal(await overflow(), 0);
-      if (width === 390) await shoot("phone");
+      assert.equal(await overflow(page), 0);
+      if (width === 390) await shoot(page, "phone");
     });
   }
 
@@ -147,7 +120,7 @@ describe("any agent's page", () => {
 describe("the fixture's page", { skip: Boolean(agent) }, () => {
   it("says what is wrong, worst first, in words", async () => {
     await headline("1 service is down, 2 lose client addresses, 3 more problems");
-    assert.equal(await page.title(), "● 4 alerts · vipwatch");
+    assert.equal(await page.title(), "● 5 alerts · vipwatch");
     const standings = await page.locator(".service .standing .state-word").allInnerTexts();
     assert.deepEqual(standings, [
       ...["Down", "Translated", "Translated", "Up", "Up", "Up", "Up"],
@@ -208,8 +181,8 @@ describe("the fixture's page", { skip: Boolean(agent) }, () => {
     it(`is accessible with everything open in ${scheme}`, async () => {
       await page.emulateMedia({ colorScheme: scheme, reducedMotion: "reduce" });
       await openAll();
-      assert.deepEqual(await audit(), []);
-      await shoot(`open-${scheme}`);
+      assert.deepEqual(await audit(page), []);
+      await shoot(page, `open-${scheme}`);
     });
   }
 
@@ -217,9 +190,9 @@ describe("the fixture's page", { skip: Boolean(agent) }, () => {
     it(`scrolls nothing sideways and cuts nothing off when all is open at ${width} px`, async () => {
       await page.setViewportSize({ width, height: 844 });
       await openAll();
-      assert.equal(await overflow(), 0);
+      assert.equal(await overflow(page), 0);
       assert.deepEqual(await cutOff(), []);
-      if (width === 390) await shoot("open-phone");
+      if (width === 390) await shoot(page, "open-phone");
     });
   }
 

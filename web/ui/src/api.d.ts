@@ -199,6 +199,8 @@ export interface components {
         AgentView: {
             /** @description The configuration in force. */
             config: components["schemas"]["ConfigView"];
+            /** @description Whether it can see. */
+            connectivity: components["schemas"]["ConnectivityView"];
             /** @description Its own source addresses as the far side ought to see them. */
             egress: components["schemas"]["EgressView"][];
             /**
@@ -298,6 +300,35 @@ export interface components {
             /** @description The file it came from. */
             path: string;
         };
+        /** @description One connectivity target and what came of asking it last. */
+        ConnectivityTargetView: {
+            /**
+             * Format: date-time
+             * @description When it was last asked, if it was.
+             */
+            asked_at?: string | null;
+            /** @description Why there was none. */
+            error?: string | null;
+            /**
+             * Format: double
+             * @description How long its answer took, if there was one.
+             */
+            latency_ms?: number | null;
+            /** @description The target, as it is configured but without a URL's query. */
+            target: string;
+        };
+        /** @description Whether the agent itself can see. */
+        ConnectivityView: {
+            /** @description Whether it is blind: what it cannot reach is unknown then. */
+            blind: boolean;
+            /**
+             * Format: date-time
+             * @description Since when it has seen, or has been blind.
+             */
+            since: string;
+            /** @description Who is asked for that, with their latest answers; nobody unless some are configured. */
+            targets: components["schemas"]["ConnectivityTargetView"][];
+        };
         /**
          * @description How far a delivery has come.
          * @enum {string}
@@ -394,93 +425,48 @@ export interface components {
          *     any characters.
          */
         MatcherView: {
-            /**
-             * @description Kinds of alerts, by their stored words such as `source_translated`.
-             * @default []
-             */
-            kinds: string[];
-            /**
-             * @description Labels: all of them have to be there with such a value.
-             * @default {}
-             */
-            labels: {
+            /** @description Kinds of alerts, by their stored words such as `source_translated`. */
+            kinds?: string[];
+            /** @description Labels: all of them have to be there with such a value. */
+            labels?: {
                 [key: string]: string;
             };
-            /**
-             * @description Nodes.
-             * @default []
-             */
-            nodes: string[];
-            /**
-             * @description Probes.
-             * @default []
-             */
-            probes: string[];
-            /**
-             * @description Services, `namespace/name`.
-             * @default []
-             */
-            services: string[];
-            /**
-             * @description Severities.
-             * @default []
-             */
-            severities: components["schemas"]["Severity"][];
+            /** @description Nodes. */
+            nodes?: string[];
+            /** @description Probes. */
+            probes?: string[];
+            /** @description Services, `namespace/name`. */
+            services?: string[];
+            /** @description Severities. */
+            severities?: components["schemas"]["Severity"][];
         };
         /** @description Takes an alert on: it is not told again while it is open. */
         NewAcknowledgement: {
-            /**
-             * @description Who takes it on, in their own words: up to 100 characters.
-             * @default
-             */
+            /** @description Who takes it on, in their own words: up to 100 characters. */
             by: string;
-            /**
-             * @description Why, or what they do about it: up to 500 characters.
-             * @default
-             */
-            comment: string;
+            /** @description Why, or what they do about it: up to 500 characters. */
+            comment?: string;
         };
         /** @description Asks for a silence that begins now. */
         NewSilence: {
-            /**
-             * @description A matcher that says nothing is meant: no alert at all is told.
-             * @default false
-             */
-            all: boolean;
-            /**
-             * @description Who asks for it, in their own words: up to 100 characters.
-             * @default
-             */
+            /** @description A matcher that says nothing is meant: no alert at all is told. */
+            all?: boolean;
+            /** @description Who asks for it, in their own words: up to 100 characters. */
             by: string;
-            /**
-             * @description Why: up to 500 characters.
-             * @default
-             */
+            /** @description Why: up to 500 characters. */
             comment: string;
             /**
              * Format: int32
              * @description For how long, in seconds. Either this or `until`.
-             * @default null
              */
-            for_seconds: number | null;
-            /**
-             * @description Which alerts are not to be told.
-             * @default {
-             *       "kinds": [],
-             *       "labels": {},
-             *       "nodes": [],
-             *       "probes": [],
-             *       "services": [],
-             *       "severities": []
-             *     }
-             */
-            matcher: components["schemas"]["MatcherView"];
+            for_seconds?: number | null;
+            /** @description Which alerts are not to be told. */
+            matcher?: components["schemas"]["MatcherView"];
             /**
              * Format: date-time
              * @description Until when. Either this or `for_seconds`.
-             * @default null
              */
-            until: string | null;
+            until?: string | null;
         };
         /** @description One node's kube-proxy health check node port, for one service. */
         NodeHealthView: {
@@ -574,7 +560,7 @@ export interface components {
              * @description When this overview was computed.
              */
             at: string;
-            /** @description Maintenance windows that are open or come next, in the order in which they open. */
+            /** @description Maintenance windows: those that are open, and then those to come. */
             maintenance: components["schemas"]["MaintenanceView"][];
             /** @description Stand-alone probes: those that belong to no service. */
             probes: components["schemas"]["ProbeView"][];
@@ -719,26 +705,14 @@ export interface components {
         };
         /** @description Asks for deliveries that were given up to be attempted again. All that is said has to fit; `all` where nothing is. */
         Retry: {
-            /**
-             * @description All that were given up.
-             * @default false
-             */
-            all: boolean;
-            /**
-             * @description Who asks for it.
-             * @default
-             */
+            /** @description All that were given up. */
+            all?: boolean;
+            /** @description Who asks for it. */
             by: string;
-            /**
-             * @description Those with one of these ids.
-             * @default []
-             */
-            deliveries: string[];
-            /**
-             * @description Those to this receiver.
-             * @default null
-             */
-            receiver: string | null;
+            /** @description Those with one of these ids. */
+            deliveries?: string[];
+            /** @description Those to this receiver. */
+            receiver?: string | null;
         };
         /** @description What one round of a probe found. */
         RoundView: {
@@ -1232,9 +1206,9 @@ export interface operations {
     };
     end_silence: {
         parameters: {
-            query?: {
+            query: {
                 /** @description Who asks for it, in their own words: up to 100 characters. */
-                by?: string;
+                by: string;
             };
             header?: never;
             path: {

@@ -15,6 +15,7 @@ import "./style/probes.css";
 import "./style/source.css";
 import "./style/details.css";
 import "./style/lists.css";
+import "./style/operator.css";
 import "./style/phone.css";
 import { connection, isLost, overview, receive, summary } from "./view";
 

@@ -2,7 +2,7 @@ import { beforeEach, describe, expect, it } from "vitest";
 import { renderToString } from "preact-render-to-string";
 import { Page } from "./parts/Page";
 import type { Overview } from "./overview";
-import { overview as sample, probe, service } from "./sample";
+import { alert, overview as sample, probe, service } from "./sample";
 import { connection, filter, overview, receive } from "./view";
 
 const page = () => {
@@ -56,18 +56,10 @@ describe("the page", () => {
     const data = sample([service("ns/a", "down")]);
     data.alerts = [
       {
-        id: "1",
-        kind: "vip_down",
-        severity: "critical",
-        service: "ns/a",
-        probe: "ns/a vip",
-        target: "192.0.2.201:80",
-        opened_at: data.at,
-        title: "ns/a does not answer",
-        reason: "no answer",
+        ...alert("1"),
         cause: "nobody announces the VIP",
-        expected: [],
-        observed: [],
+        told_at: data.at,
+        told_to: ["ops", "night"],
         deliveries: [
           { receiver: "ops", state: "delivered", attempts: 1 },
           { receiver: "night", state: "pending", attempts: 2, last_error: "answered 503" },
@@ -79,6 +71,61 @@ describe("the page", () => {
     const deliveries = text(shown, ".deliveries");
     expect(deliveries).toContain("ops delivered");
     expect(deliveries).toContain("night retrying after 2 attempts: answered 503");
+  });
+
+  it("says who has taken an alert on, and why nobody was told of another", () => {
+    const data = sample([service("ns/a", "down")]);
+    const until = new Date(Date.parse(data.at) + 40 * 60_000).toISOString();
+    data.alerts = [
+      {
+        ...alert("1"),
+        told_at: data.at,
+        told_to: [],
+        acknowledgement: { by: "kim", comment: "on it", at: data.at },
+      },
+      { ...alert("2"), held: { by: "maintenance", why: "maintenance window nightly", until } },
+      { ...alert("3"), held: { by: "inhibition", why: "inhibited: that", alert: "1" } },
+      { ...alert("4"), told_at: data.at, told_to: ["ops"], held: { by: "silence", why: "by kim" } },
+      alert("5"),
+    ];
+    const shown = show(data);
+    const standings = [...shown.querySelectorAll(".standing-of")].map((one) => one.textContent);
+    expect(standings[0]).toMatch(/^Nobody was told: inhibited: that$/);
+    expect(standings[1]).toMatch(/^kim has taken it on, .* ago: on itMeant for nobody by its route/);
+    expect(standings[2]).toMatch(/^Nobody was told: maintenance window nightly, until .*, in \d+ /);
+    expect(standings[3]).toMatch(/^No reminders: by kimTold to ops /);
+    expect(standings[4]).toBe("About to be told");
+    const [first] = shown.querySelectorAll(".alert");
+    expect(first && text(first, ".consequences .title b")).toBe("ns/a does not answer (3)");
+    const verbs = [...shown.querySelectorAll(".alert > .foot button:first-child")];
+    expect(verbs.map((verb) => verb.textContent)).toEqual(["Take over", ...Array(3).fill("Acknowledge")]);
+  });
+
+  it("lists what is silenced, and what a receiver does not take", () => {
+    const data = sample([service("ns/a")]);
+    const matcher = { kinds: ["node_down"], nodes: ["node-4"] };
+    data.silences = [
+      { id: "1", matcher, from: data.at, until: data.at, by: "kim", comment: "new disks" },
+    ];
+    data.maintenance = [{ name: "patch night", matcher: {}, open_until: null, opens_at: data.at }];
+    data.receivers = [
+      {
+        name: "ops",
+        kind: "webhook",
+        pending: 0,
+        delivered: 4,
+        dead: 2,
+        superseded: 3,
+        circuit: { open_since: data.at, next_attempt_at: data.at },
+      },
+    ];
+    const shown = show(data);
+    const rows = [...shown.querySelectorAll(".silences li")].map((row) => row.textContent);
+    expect(rows[0]).toMatch(/^node down, node-4silenced by kim, until .*: new disksEnd$/);
+    expect(rows[1]).toMatch(/^patch night all alertsmaintenance opens /);
+    expect(text(shown, ".receivers .counts")).toContain("✕ 2 given up– 3 over before they could be told");
+    expect(text(shown, ".circuit")).toMatch(/^Does not answer for .*: tried only now and then, next at /);
+    expect(text(shown, ".dead-letters button")).toBe("Retry");
   });
 
   it("marks a row that has notes, and tells the cause where no alert does", () => {
@@ -116,6 +163,29 @@ describe("the page", () => {
     expect(banners[0]).toContain("disk full. Probing goes on; 12 results held in memory, 3 lost.");
     expect(banners[1]).toContain("unknown key");
     expect(banners[2]).toContain("this agent stands on node-1");
+  });
+
+  it("says whether the agent itself sees, and who is asked for that", () => {
+    const data = sample([service("ns/a")]);
+    const { at, started_at: since } = data;
+    data.agent.connectivity.targets = [
+      { target: "192.0.2.1", asked_at: at, latency_ms: 0.42 },
+      { target: "tcp://198.51.100.1:443", asked_at: at, error: "no answer within 1000 ms" },
+      { target: "https://control.example.net/healthz" },
+    ];
+    const targets = (shown: Element) =>
+      [...shown.querySelectorAll("footer li")].map((one) => one.textContent);
+    const [gateway, router, control] = targets(show(data));
+    expect(gateway).toMatch(/^192.0.2.1, answered in 0.42 ms, .* ago$/);
+    expect(router).toMatch(/^tcp:\/\/198.51.100.1:443, no answer within 1000 ms, .* ago$/);
+    expect(control).toBe("https://control.example.net/healthz, not asked yet");
+    expect(text(page(), "footer")).toContain("connectivityseeing for ");
+    expect(page().querySelectorAll(".banner")).toHaveLength(0);
+
+    data.agent.connectivity = { blind: true, since, targets: [] };
+    const blind = show(data);
+    expect(text(blind, "footer")).toContain("connectivityblind for ");
+    expect(text(blind, ".banner")).toMatch(/^The agent cannot see\. .* counts as unknown/);
   });
 
   it("tells of a new egress address among the changes", () => {

@@ -1,5 +1,5 @@
 /** Small overviews for the tests. */
-import type { Overview, ProbeView, RoundView, ServiceView, State } from "./overview";
+import type { AlertView, Overview, ProbeView, RoundView, ServiceView, State } from "./overview";
 
 export const AT = "2026-11-23T03:12:45Z";
 
@@ -74,6 +74,7 @@ export function overview(services: ServiceView[], probes: ProbeView[] = []): Ove
       config: { path: "probes.toml", loaded_at: AT, error: null },
       store: { ok: true, error: null, buffered: 0, lost: 0 },
       scheduler: { probes: services.length, rounds: 10, flows: 40, missed: 0 },
+      connectivity: { blind: false, since: "2026-11-22T03:12:45Z", targets: [] },
       egress: [],
       egress_changes: [],
       notices: [],
@@ -84,5 +85,26 @@ export function overview(services: ServiceView[], probes: ProbeView[] = []): Ove
     alerts: [],
     transitions: [],
     receivers: [],
+    silences: [],
+    maintenance: [],
+  };
+}
+
+export function alert(id: string): AlertView {
+  return {
+    id,
+    kind: "unreachable",
+    severity: "critical",
+    service: "ns/a",
+    probe: "ns/a vip",
+    target: "192.0.2.201:80",
+    labels: {},
+    opened_at: AT,
+    title: `ns/a does not answer (${id})`,
+    reason: "no answer",
+    expected: [],
+    observed: [],
+    told_to: [],
+    deliveries: [],
   };
 }

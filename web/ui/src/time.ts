@@ -23,3 +23,14 @@ export function exact(iso: string): string {
 export function clock(iso: string): string {
   return new Date(iso).toLocaleTimeString("en-GB");
 }
+
+/** A moment to come: the time of day, with the day where that is not within hours. */
+export function moment(iso: string, nowMs: number): string {
+  const at = new Date(iso);
+  const isSoon = at.getTime() - nowMs < 18 * HOUR;
+  return at.toLocaleString("en-GB", {
+    ...(!isSoon && { day: "numeric", month: "short" }),
+    hour: "2-digit",
+    minute: "2-digit",
+  });
+}

@@ -1,9 +1,12 @@
 import { expect, it } from "vitest";
+import kind from "../../../model/src/alert/kind.rs?raw";
 import flow from "../../../model/src/flow.rs?raw";
 import verdict from "../../../model/src/verdict.rs?raw";
-import { span } from "./time";
+import { moment, span } from "./time";
 import type { DeliveryView } from "./overview";
 import {
+  ALERTS,
+  EVENTS,
   FAILURES,
   FINDINGS,
   FLOW_FINDINGS,
@@ -28,6 +31,8 @@ it("has words for all that the model can say, and for nothing else", () => {
   expect([...FLOW_FINDINGS.keys()]).toEqual(stored(verdict, "FlowFinding"));
   expect([...NOTES.keys()]).toEqual(stored(verdict, "NoteKind"));
   expect([...FAILURES.keys()]).toEqual(stored(flow, "FailureKind"));
+  expect([...ALERTS.keys()]).toEqual(stored(kind, "AlertKind"));
+  expect([...EVENTS.keys()]).toEqual(stored(kind, "Event"));
 });
 
 it("makes words that it does not know readable", () => {
@@ -67,6 +72,13 @@ it("measures time in the unit that matters", () => {
     "2 d",
     "10 d",
   ]);
+});
+
+it("names the day of a moment that is not within hours", () => {
+  const now = Date.parse("2026-11-23T10:00:00");
+  expect(moment("2026-11-23T18:30:00", now)).toBe("18:30");
+  expect(moment("2026-11-24T03:30:00", now)).toBe("03:30");
+  expect(moment("2026-11-24T10:30:00", now)).toBe("24 Nov, 10:30");
 });
 
 it("counts in English", () => {

@@ -64,6 +64,34 @@ export const FLOW_FINDINGS: Words = new Map([
   ["not_made", "not made"],
 ]);
 
+/** What an alert is about. */
+export const ALERTS: Words = new Map([
+  ["source_translated", "client addresses lost"],
+  ["unreachable", "no answer"],
+  ["degraded", "partly failing"],
+  ["node_unhealthy", "node lost its endpoints"],
+  ["node_down", "node down"],
+  ["no_healthy_node", "no healthy node"],
+  ["redundancy_lost", "too few healthy nodes"],
+  ["policy_drift", "other policy than configured"],
+  ["headers_trusted", "headers trusted"],
+  ["dns_drift", "name leads elsewhere"],
+  ["certificate_expiring", "certificate expires"],
+  ["egress_changed", "agent's own address changed"],
+  ["vantage_blind", "agent cannot see"],
+  ["flapping", "back and forth"],
+]);
+
+/** What a notification tells. */
+export const EVENTS: Words = new Map([
+  ["opened", "opened"],
+  ["reminder", "still open"],
+  ["acknowledged", "taken on"],
+  ["resolved", "over"],
+  ["digest", "summed up"],
+  ["test", "a test"],
+]);
+
 /** Why a flow gave no answer. */
 export const FAILURES: Words = new Map([
   ["resolve", "name not found"],
@@ -76,6 +104,7 @@ export const FAILURES: Words = new Map([
   ["status", "error status"],
   ["unexpected", "other answer than expected"],
   ["vantage", "could not leave this host"],
+  ["blind", "agent could not see"],
   ["agent", "agent's own fault"],
 ]);
 
@@ -88,6 +117,14 @@ export const NOTES: Words = new Map([
   ["retransmitted", "Sent again"],
   ["vantage_inside", "Agent inside the cluster"],
 ]);
+
+export function alertWords(kind: string): string {
+  return spoken(ALERTS, kind);
+}
+
+export function eventWords(event: string): string {
+  return spoken(EVENTS, event);
+}
 
 export function findingWords(finding: string): string {
   return spoken(FINDINGS, finding);

@@ -132,7 +132,7 @@ impl RulesLayer {
     /// The rules for what is probed with `timing`; nothing after a fault.
     pub(in crate::config) fn rules(&self, timing: &Timing) -> Option<AlertRules> {
         let built_in = Rules::uniform(timing.alert_after, timing.resolve_after, TimeDelta::zero());
-        let own = self.kinds.iter().map(|(kind, layer)| (*kind, layer.rule(built_in.of(*kind))));
+        let own = self.kinds.iter().map(|(kind, layer)| (*kind, layer.rule(built_in.base(*kind))));
         let own: BTreeMap<AlertKind, Rule> = own.collect();
         let [window, enter, leave] =
             [&self.window, &self.enter, &self.leave].map(|slot| slot.given().map(|at| at.value));

@@ -128,8 +128,12 @@ fn rules_come_from_the_nearest_level() {
 #[test]
 fn a_services_rules_hold_for_its_vips_and_its_nodes() {
     let plan = plan(&format!(
-        "{SHOP}alerts = {{ node_down = {{ severity = \"info\" }} }}\n[alerts]\nnode_down = {{ after = 9 }}"
+        "{SHOP}alerts = {{ node_down = {{ severity = \"info\" }}, redundancy_lost = {{ severity = \"critical\" }} }}\n\
+         [alerts]\nnode_down = {{ after = 9 }}"
     ));
+    let redundancy = planned(&plan, "shop/front@node-1").probe.rules.of(AlertKind::RedundancyLost);
+    assert_eq!((redundancy.rounds, redundancy.resolve_after), (1, 1), "it follows from confirmed states");
+    assert_eq!(redundancy.severity, Severity::Critical);
     for name in ["shop/front@192.0.2.201", "shop/front@node-1", "shop/front@node-2", "ping@node-1"] {
         let rules = &planned(&plan, name).probe.rules;
         let down = rules.of(AlertKind::NodeDown);

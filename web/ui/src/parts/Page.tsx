@@ -12,6 +12,7 @@ import type { Overview } from "../overview";
 import { filter, isLost, overview } from "../view";
 import { Alerts } from "./Alerts";
 import { Banners } from "./Banners";
+import { Dialog } from "./Dialog";
 import { FilterBar } from "./FilterBar";
 import { Footer } from "./Footer";
 import { Header } from "./Header";
@@ -19,6 +20,7 @@ import { Nodes } from "./Nodes";
 import { Overall } from "./Overall";
 import { Receivers } from "./Receivers";
 import { Services, StandAlone } from "./Services";
+import { Silences } from "./Silences";
 import { Transitions } from "./Transitions";
 
 export function Page() {
@@ -35,6 +37,7 @@ export function Page() {
         {data && <Content data={data} />}
       </main>
       {data && <Footer data={data} />}
+      <Dialog />
     </div>
   );
 }
@@ -62,7 +65,10 @@ function Content({ data }: { data: Overview }) {
           egress={filterEgressChanges(data.agent.egress_changes, filter.value)}
           total={data.transitions.length + data.agent.egress_changes.length}
         />
-        <Receivers receivers={data.receivers} />
+        <div class="stack">
+          <Receivers receivers={data.receivers} />
+          <Silences silences={data.silences} maintenance={data.maintenance} />
+        </div>
       </div>
     </>
   );
