@@ -3,7 +3,7 @@
 //! ```text
 //!             plans                    rounds
 //! reload ───────────────▶ scheduler ───────────▶ pipeline ──▶ store thread
-//!    ├──▶ egress ────────────┘ baseline             │ │            │
+//!    ├──▶ connectivity, egress ─┘ gate, baseline    │ │            │
 //!    └────────────────────────────────────────────▶ ▲ │            │ deliveries
 //!                          restored ────────────────┘ │            ▼
 //!                                             overview ▼          outbox ──▶ receivers
@@ -26,6 +26,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     clock::Clock,
     config::{self, Config},
+    connectivity,
     control::{self, AgentControl},
     egress, exit,
     heartbeat::Heartbeat,
@@ -90,7 +91,7 @@ impl Agent {
         for notice in &notices {
             tracing::warn!("{notice}");
         }
-        let (outbox_notices_in, outbox_notices) = mpsc::channel(256);
+        let (for_outbox, from_store) = mpsc::channel(256);
         let (restored_in, mut restored) = mpsc::channel(1);
         let (rounds_in, rounds) = mpsc::channel(ROUNDS);
         let (plans_in, plans) = mpsc::channel(4);
@@ -103,20 +104,19 @@ impl Agent {
         let (learner, baseline) = egress::start(Arc::clone(&plan), Arc::clone(&prober), clock.clone());
         let mut core = JoinSet::new();
         core.spawn(named("egress", learner.run(shutdown.clone())));
+        let (lookout, gate) = connectivity::start(&plan, clock.clone());
+        core.spawn(named("connectivity", lookout.run(shutdown.clone())));
 
         let options =
             store::Options { path: config.agent.database.clone(), keep: config.agent.keep, buffer: BUFFER };
         let store_beat = Heartbeat::default();
-        let outlets = store::Outlets {
-            outbox: outbox_notices_in,
-            restored: restored_in,
-            heartbeat: store_beat.clone(),
-        };
+        let outlets =
+            store::Outlets { outbox: for_outbox, restored: restored_in, heartbeat: store_beat.clone() };
         let store = Arc::new(Store::start(options, clock.clone(), outlets)?);
 
         let outbox_end = CancellationToken::new();
         let outbox = outbox::run(
-            outbox_notices,
+            from_store,
             outbox_commands,
             Arc::clone(&store),
             clock.clone(),
@@ -134,6 +134,7 @@ impl Agent {
             origin: path.display().to_string(),
             notices,
             baseline: baseline.clone(),
+            gate: gate.clone(),
             receivers: statuses,
             standing: standing_in,
             heartbeat: pipeline_beat.clone(),
@@ -149,6 +150,7 @@ impl Agent {
 
         let parts = scheduler::Parts {
             observer: prober,
+            gate: gate.clone(),
             baseline: baseline.clone(),
             clock: clock.clone(),
             rounds: rounds_in,
@@ -160,8 +162,13 @@ impl Agent {
         let heartbeats = vec![("scheduler", scheduler_beat), ("pipeline", pipeline_beat)];
         // A disk that hangs makes the agent not ready, but starting it anew would not mend the disk.
         let signs = heartbeats.iter().cloned().chain([("store", store_beat)]).collect();
-        let control =
-            AgentControl { pipeline: pipeline_in.clone(), overview: overview.clone(), clock: clock.clone() };
+        let control = AgentControl {
+            pipeline: pipeline_in.clone(),
+            outbox: outbox_in.clone(),
+            store: Arc::clone(&store),
+            overview: overview.clone(),
+            clock: clock.clone(),
+        };
         let status = AgentStatus { overview, store: Arc::clone(&store), heartbeats: signs };
         let (access_in, access) = watch::channel(control::access(&config.agent));
         let site = vipwatch_web::Site { status: Arc::new(status), control: Arc::new(control), access };
@@ -179,6 +186,7 @@ impl Agent {
             started_with: config.agent.clone(),
             clock,
             baseline,
+            gate,
             scheduler: plans_in,
             pipeline: pipeline_in,
             outbox: outbox_in,

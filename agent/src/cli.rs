@@ -1,10 +1,12 @@
 //! The command line. Each command has a file of its own; the words are those of the docs.
 
 mod alerts;
+mod deliveries;
 mod demo;
 mod echo;
 mod inspect;
 mod probe;
+mod receivers;
 mod remote;
 mod run;
 mod schema;
@@ -34,7 +36,8 @@ pub struct Cli {
 const EXIT_CODES: &str = "\
 Exit codes:
   0    fine
-  1    something that was probed is not as expected; there is no such alert or silence, or the agent refuses
+  1    something that was probed is not as expected; there is no such alert or silence, or the agent refuses;
+       a receiver does not take a test
   2    the command line is wrong
   3    whether it is as expected could not be found out
   69   an address to listen on is not free; the agent cannot be reached
@@ -50,6 +53,8 @@ enum Command {
     Validate(validate::Validate),
     /// Run probes once, now, and show what they find.
     Probe(probe::Probe),
+    /// Show who is told about alerts, or try whether one of them can be.
+    Receivers(receivers::Receivers),
     /// List the open alerts of the running agent: who was told, or why nobody was.
     Alerts(alerts::Alerts),
     /// Take an open alert on: reminders of it stop, and those who were told hear who has it.
@@ -60,6 +65,8 @@ enum Command {
     Silences(silence::Silences),
     /// End a silence before its time.
     Unsilence(silence::Unsilence),
+    /// List what was told to whom, what waits, and what was given up; or attempt that again.
+    Deliveries(deliveries::Deliveries),
     /// Find out, now and without a configuration, whether a target sees this host's own source address.
     Inspect(inspect::Inspect),
     /// Tell each client the source address it came from: over HTTP, HTTPS, TCP, UDP and DNS.
@@ -74,7 +81,7 @@ enum Command {
 #[derive(Debug, Args)]
 struct ConfigFile {
     /// The configuration file [default: ./probes.toml, then /etc/vipwatch/probes.toml]
-    #[arg(long, short, value_name = "PATH", env = "VIPWATCH_CONFIG")]
+    #[arg(long, short, value_name = "PATH", env = "VIPWATCH_CONFIG", global = true)]
     config: Option<PathBuf>,
 }
 
@@ -113,11 +120,13 @@ pub fn main() -> ExitCode {
         match cli.command {
             Command::Run(run) => run.run().await,
             Command::Probe(probe) => probe.run().await,
+            Command::Receivers(receivers) => receivers.run().await,
             Command::Alerts(alerts) => alerts.run().await,
             Command::Ack(ack) => ack.run().await,
             Command::Silence(silence) => silence.run().await,
             Command::Silences(silences) => silences.run().await,
             Command::Unsilence(unsilence) => unsilence.run().await,
+            Command::Deliveries(deliveries) => deliveries.run().await,
             Command::Inspect(inspect) => inspect.run().await,
             Command::Demo(demo) => demo.run().await,
             Command::Validate(_) | Command::Schema | Command::Echo(_) => ExitCode::SUCCESS,

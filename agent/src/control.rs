@@ -2,6 +2,7 @@
 //! says. Every change leaves a line in the log: who, what, and from where.
 
 mod matcher;
+mod outbox;
 
 use std::{sync::Arc, time::Duration};
 
@@ -20,7 +21,7 @@ use vipwatch_web::{
 
 pub(crate) use matcher::{severity_view, view as matcher_view};
 
-use crate::{clock::Clock, config, pipeline::Command};
+use crate::{clock::Clock, config, pipeline::Command, store::Store};
 
 /// How long the pipeline may take. It never waits for anything itself, so this is far more than it needs.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -40,6 +41,10 @@ pub fn access(agent: &config::Agent) -> Access {
 pub struct AgentControl {
     /// The pipeline's input.
     pub pipeline: mpsc::Sender<Command>,
+    /// The outbox's input.
+    pub outbox: mpsc::Sender<crate::outbox::Command>,
+    /// Where deliveries are read.
+    pub store: Arc<Store>,
     /// The picture that the page shows.
     pub overview: watch::Receiver<Arc<Overview>>,
     /// Wall time.
@@ -131,12 +136,12 @@ impl Control for AgentControl {
         Box::pin(self.end(id, operator))
     }
 
-    fn deliveries(&self, _: DeliveryFilter) -> Outcome<'_, Vec<OutboxEntry>> {
-        Box::pin(std::future::ready(Err(Refusal::Unavailable("deliveries are not listed yet".to_owned()))))
+    fn deliveries(&self, filter: DeliveryFilter) -> Outcome<'_, Vec<OutboxEntry>> {
+        Box::pin(self.list(filter))
     }
 
-    fn retry(&self, _: Retry, _: Operator) -> Outcome<'_, Retried> {
-        Box::pin(std::future::ready(Err(Refusal::Unavailable("deliveries are not retried yet".to_owned()))))
+    fn retry(&self, retry: Retry, operator: Operator) -> Outcome<'_, Retried> {
+        Box::pin(self.attempt_again(retry, operator))
     }
 }
 

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Code(u8);
 
-/// Something that was probed is not as expected.
+/// Something that was probed is not as expected, or a receiver does not take a test.
 pub const NOT_AS_EXPECTED: Code = Code(1);
 /// There is no such thing, or the agent does not do what it was asked to.
 pub const REFUSED: Code = Code(1);

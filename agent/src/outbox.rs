@@ -5,14 +5,25 @@
 //! around it, one lane per receiver. What does not find its lane stays in the database, and is there when the lane asks for it.
 
 mod alertmanager;
+mod chat;
+mod cut;
+mod discord;
 mod email;
 mod exchange;
 mod exec;
 mod lane;
+mod ntfy;
+mod pagerduty;
 mod post;
 mod receiver;
+mod sample;
+mod signature;
+mod slack;
 mod standing;
 mod status;
+mod story;
+mod teams;
+mod template;
 mod webhook;
 
 use std::{collections::HashMap, sync::Arc};
@@ -27,6 +38,7 @@ pub use exchange::{Exchange, Exchanges, Mask, Side};
 pub use receiver::{Message, Receiver, Reply};
 pub use standing::Standing;
 pub use status::{CircuitStatus, ReceiverStatus, RecentDelivery, Statuses};
+pub use template::{Escape, Flaw, Template};
 
 use crate::{
     clock::Clock,

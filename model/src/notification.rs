@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    alert::{Alert, Event, Severity},
+    alert::{Alert, AlertKey, AlertKind, Event, Severity},
     dispatch::Scene,
 };
 
@@ -113,6 +113,18 @@ impl Notification {
     /// Tells of `event` of `alert`, and of nothing else.
     pub(crate) fn about(event: Event, alert: Alert, scene: &Scene<'_>) -> Self {
         Self::new(event, alert, scene.vantage, scene.page, None)
+    }
+
+    /// Tells nothing: somebody tries `receiver`. The alert in it is made up under `id`.
+    #[must_use]
+    pub fn test(id: String, receiver: &str, vantage: &str, page: &str, at: DateTime<Utc>) -> Self {
+        let key = AlertKey::of_vantage(AlertKind::EgressChanged, "test");
+        let alert = Alert {
+            title: format!("vipwatch can tell {receiver}"),
+            reason: "Nothing happened: somebody tries whether alerts get here.".to_owned(),
+            ..Alert::of_vantage(id, key, Severity::Info, at, at)
+        };
+        Self::new(Event::Test, alert, vantage, page, None)
     }
 
     /// The worst of what it tells.

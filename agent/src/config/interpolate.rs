@@ -46,6 +46,12 @@ pub(super) fn interpolate(
     if unresolved.is_empty() { Ok(result) } else { Err(unresolved) }
 }
 
+/// What the references in `text` stand for, as far as they stand for anything.
+pub(super) fn values(text: &str, env: &dyn Fn(&str) -> Option<String>) -> Vec<String> {
+    let references = text.split("${").skip(1).filter_map(|after| after.split_once('}'));
+    references.filter_map(|(inside, _)| lookup(inside, env).ok()).collect()
+}
+
 fn lookup(inside: &str, env: &dyn Fn(&str) -> Option<String>) -> Result<String, Complaint> {
     let (name, default) = match inside.split_once(":-") {
         Some((name, default)) => (name, Some(default)),
@@ -96,6 +102,12 @@ mod tests {
             let result = interpolate(text, &env).map_err(|errors| errors.len());
             assert_eq!(result.as_deref(), Ok(expected), "{text}");
         }
+    }
+
+    #[test]
+    fn what_came_from_the_environment_is_known() {
+        assert_eq!(values("${HOST}/${NONE:-x}/${NONE}/$${HOST", &env), ["example.net", "x"]);
+        assert_eq!(values("plain", &env), [""; 0]);
     }
 
     #[test]

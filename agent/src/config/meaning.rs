@@ -1,5 +1,7 @@
 //! Keys that mean something only beside certain words: a path beside http, a method beside webhook.
 
+use std::fmt::Debug;
+
 use super::reader::{At, Reader, Slot};
 
 /// A word that decides which other keys mean anything.
@@ -9,22 +11,6 @@ pub(super) trait Deciding: Copy + PartialEq + 'static {
 }
 
 impl<W: Deciding> At<W> {
-    /// The value of `key`, without which the word means nothing; `example` is one, as TOML.
-    pub(super) fn needs<T>(
-        &self,
-        key: &str,
-        slot: Slot<T>,
-        example: &str,
-        reader: &mut Reader<'_>,
-    ) -> Option<T> {
-        if slot.is_absent() {
-            reader
-                .missing(self.place(), format!("{} needs the key {key}", self.value.word()))
-                .hint(format!("for example {key} = {example}"));
-        }
-        slot.required()
-    }
-
     pub(super) fn is_one_of(&self, takers: &[W]) -> bool {
         takers.contains(&self.value)
     }
@@ -42,5 +28,14 @@ impl<W: Deciding> At<W> {
             .fault(place, format!("{key} has no meaning for {word}"))
             .hint(hint)
             .also(self.span.as_ref(), format!("this makes it {word}"));
+    }
+
+    /// Reports that `key` is missing beside a word that needs it. An example is a text, or a list of texts.
+    pub(super) fn needs<T>(&self, key: &str, slot: &Slot<T>, example: impl Debug, reader: &mut Reader<'_>) {
+        if slot.is_absent() {
+            reader
+                .missing(self.place(), format!("{} needs the key {key}", self.value.word()))
+                .hint(format!("for example {key} = {example:?}"));
+        }
     }
 }

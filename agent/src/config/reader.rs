@@ -10,7 +10,8 @@ use toml::{Spanned, de::DeValue};
 
 use super::{
     fault::{Cause, Draft, Fault, Faults, Lines, Related, Span},
-    interpolate, secret,
+    interpolate,
+    secret::{self, Secret},
     value::{Complaint, Text},
 };
 
@@ -175,6 +176,12 @@ impl<'a> Reader<'a> {
             }
         };
         T::parse(&text).map_err(|complaint| self.complain(value.span(), complaint)).ok()
+    }
+
+    /// What the references to the environment in a string stand for.
+    pub(super) fn references(&self, value: &Toml<'_>) -> Vec<Secret> {
+        let text = value.get_ref().as_str().unwrap_or_default();
+        interpolate::values(text, self.env).into_iter().map(Secret::from).collect()
     }
 
     /// Keeps the text at `span` out of everything that is ever shown.

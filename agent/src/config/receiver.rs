@@ -4,8 +4,12 @@ mod alertmanager;
 mod email;
 mod endpoint;
 mod exec;
+mod form;
 mod kind;
+mod ntfy;
+mod pagerduty;
 mod rate_limit;
+mod signing_key;
 mod webhook;
 
 use std::time::Duration;
@@ -15,8 +19,12 @@ pub use self::{
     email::{Email, Encryption, Login},
     endpoint::Endpoint,
     exec::Exec,
+    form::{Body, Form},
     kind::Kind,
+    ntfy::Ntfy,
+    pagerduty::PagerDuty,
     rate_limit::RateLimit,
+    signing_key::SigningKey,
     webhook::Webhook,
 };
 use self::{
@@ -24,8 +32,11 @@ use self::{
     email::EmailTable,
     endpoint::EndpointTable,
     exec::ExecTable,
-    kind::{ALERTMANAGER, EMAIL, EXEC, LOGIN, TOKEN},
+    kind::{LOGIN, TOKEN},
+    ntfy::NtfyTable,
+    pagerduty::PagerDutyTable,
     rate_limit::RateLimitTable,
+    webhook::WebhookTable,
 };
 use super::{auth::AuthTable, duration::Time, name::Name, reader::Reader, table::table};
 
@@ -48,11 +59,21 @@ pub struct Receiver {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Means {
     /// By a request with the JSON document.
-    Webhook(Webhook),
+    Webhook(Box<Webhook>),
+    /// By an incoming webhook of Slack.
+    Slack(Endpoint),
+    /// By a webhook of Discord.
+    Discord(Endpoint),
+    /// By a webhook of Teams' Workflows.
+    Teams(Endpoint),
+    /// By PagerDuty's Events API v2.
+    PagerDuty(PagerDuty),
+    /// By a topic of an ntfy server.
+    Ntfy(Ntfy),
     /// By alerts in the form of Alertmanager's API.
     Alertmanager(Alertmanager),
     /// By a mail.
-    Email(Email),
+    Email(Box<Email>),
     /// By starting a program.
     Exec(Exec),
 }
@@ -63,6 +84,11 @@ impl Means {
     pub fn kind(&self) -> Kind {
         match self {
             Self::Webhook(_) => Kind::Webhook,
+            Self::Slack(_) => Kind::Slack,
+            Self::Discord(_) => Kind::Discord,
+            Self::Teams(_) => Kind::Teams,
+            Self::PagerDuty(_) => Kind::PagerDuty,
+            Self::Ntfy(_) => Kind::Ntfy,
             Self::Alertmanager(_) => Kind::Alertmanager,
             Self::Email(_) => Kind::Email,
             Self::Exec(_) => Kind::Exec,
@@ -72,17 +98,19 @@ impl Means {
     /// Whether it can be told several alerts in one digest, each with an event of its own.
     #[must_use]
     pub fn takes_digests(&self) -> bool {
-        match self {
-            Self::Webhook(_) | Self::Email(_) | Self::Exec(_) => true,
-            // It groups by itself, and its alerts are told one by one.
-            Self::Alertmanager(_) => false,
-        }
+        // The others group by themselves, and have to be told of each alert.
+        !matches!(self, Self::PagerDuty(_) | Self::Alertmanager(_))
     }
 
     /// What may be shown of where deliveries go.
     fn origin(&self) -> String {
         match self {
             Self::Webhook(webhook) => webhook.endpoint.origin().to_owned(),
+            Self::Slack(endpoint) | Self::Discord(endpoint) | Self::Teams(endpoint) => {
+                endpoint.origin().to_owned()
+            }
+            Self::PagerDuty(pagerduty) => pagerduty.endpoint.origin().to_owned(),
+            Self::Ntfy(ntfy) => ntfy.endpoint.origin().to_owned(),
             Self::Alertmanager(several) => {
                 let origins = several.endpoints.iter().map(Endpoint::origin);
                 origins.collect::<Vec<_>>().join(", ")
@@ -108,6 +136,12 @@ table! {
         flatten endpoint: EndpointTable,
         /// Who tells it.
         flatten auth: AuthTable,
+        /// What it is sent.
+        flatten webhook: WebhookTable,
+        /// Its key.
+        flatten pagerduty: PagerDutyTable,
+        /// Its topic.
+        flatten ntfy: NtfyTable,
         /// Alertmanagers.
         flatten alertmanager: AlertmanagerTable,
         /// Mailboxes.
@@ -127,9 +161,14 @@ impl ReceiverTable {
         };
         let (name, timeout) = (self.name.clone().required(), self.timeout.clone().required());
         let means = match kind {
-            Kind::Webhook => Webhook::resolve(self, reader).map(Means::Webhook),
+            Kind::Webhook => Webhook::resolve(self, reader).map(Box::new).map(Means::Webhook),
+            Kind::Slack => self.endpoint(reader).map(Means::Slack),
+            Kind::Discord => self.endpoint(reader).map(Means::Discord),
+            Kind::Teams => self.endpoint(reader).map(Means::Teams),
+            Kind::PagerDuty => PagerDuty::resolve(self, reader).map(Means::PagerDuty),
+            Kind::Ntfy => Ntfy::resolve(self, reader).map(Means::Ntfy),
             Kind::Alertmanager => Alertmanager::resolve(self, reader).map(Means::Alertmanager),
-            Kind::Email => Email::resolve(self, reader).map(Means::Email),
+            Kind::Email => Email::resolve(self, reader).map(Box::new).map(Means::Email),
             Kind::Exec => Exec::resolve(self, reader).map(Means::Exec),
         }?;
         Some(Receiver {
@@ -141,18 +180,23 @@ impl ReceiverTable {
         })
     }
 
+    /// Where a receiver listens that takes requests.
+    fn endpoint(self, reader: &mut Reader<'_>) -> Option<Endpoint> {
+        self.endpoint.resolve(self.kind.given()?, self.auth, reader)
+    }
+
     /// Reports the keys that mean nothing to such a receiver.
     fn check(&self, reader: &mut Reader<'_>) {
         let Some(kind) = self.kind.given() else { return };
         self.endpoint.check(kind, reader);
         self.auth.check(kind, LOGIN, TOKEN, reader);
-        kind.takes("urls", &self.alertmanager.urls, ALERTMANAGER, reader);
-        kind.takes("resend_every", &self.alertmanager.resend_every, ALERTMANAGER, reader);
-        kind.takes("smtp", &self.email.smtp, EMAIL, reader);
-        kind.takes("encryption", &self.email.encryption, EMAIL, reader);
-        kind.takes("from", &self.email.from, EMAIL, reader);
-        kind.takes("to", &self.email.to, EMAIL, reader);
-        kind.takes("helo", &self.email.helo, EMAIL, reader);
-        kind.takes("command", &self.exec.command, EXEC, reader);
+        kind.takes("method", &self.webhook.method, &[Kind::Webhook], reader);
+        kind.takes("secrets", &self.webhook.secrets, &[Kind::Webhook], reader);
+        kind.takes("template", &self.webhook.template, &[Kind::Webhook], reader);
+        kind.takes("routing_key", &self.pagerduty.routing_key, &[Kind::PagerDuty], reader);
+        kind.takes("topic", &self.ntfy.topic, &[Kind::Ntfy], reader);
+        self.alertmanager.check(kind, reader);
+        self.email.check(kind, reader);
+        kind.takes("command", &self.exec.command, &[Kind::Exec], reader);
     }
 }

@@ -3,6 +3,7 @@
 //! The conversation is `lettre`'s, on a connection of our own ([`wire`]): so that recipients are refused one by one
 //! and not all for one, and that nothing of it is without a bound.
 
+mod html;
 mod letter;
 mod refusal;
 mod wire;

@@ -58,6 +58,11 @@ impl Lane {
         let mut receiver = self.client();
         let mut refresh = refresh_timer(&receiver);
         loop {
+            if self.config.has_changed().unwrap_or(false) {
+                receiver = self.client();
+                refresh = refresh_timer(&receiver);
+                self.lane.reconfigure(manner(&self.config.borrow()), self.clock.now());
+            }
             self.refill();
             self.publish();
             let now = self.clock.now();
@@ -67,7 +72,7 @@ impl Lane {
                     continue;
                 }
                 Step::Attempt(delivery) => {
-                    let attempt = attempt(receiver.as_ref(), &delivery, self.clock.now());
+                    let attempt = attempt(receiver.as_ref(), &delivery, now);
                     // An attempt that the end interrupts is made again after the next start.
                     let Some(reply) = self.meanwhile(attempt, &mut notices, &stop).await else { return };
                     self.settle(&delivery, reply);
@@ -79,11 +84,7 @@ impl Lane {
             tokio::select! {
                 biased;
                 () = stop.cancelled() => return,
-                Ok(()) = self.config.changed() => {
-                    receiver = self.client();
-                    refresh = refresh_timer(&receiver);
-                    self.lane.reconfigure(manner(&self.config.borrow()), self.clock.now());
-                }
+                Ok(()) = self.config.changed() => self.config.mark_changed(),
                 heard = notices.recv() => match heard {
                     Some(notice) => self.hear(notice),
                     None => return,
@@ -96,14 +97,6 @@ impl Lane {
                 () = tokio::time::sleep(pause.unwrap_or_default()), if pause.is_some() => {}
             }
         }
-    }
-
-    fn client(&mut self) -> Result<Receiver, String> {
-        let receiver = Receiver::new(&self.config.borrow_and_update());
-        if let Err(error) = &receiver {
-            tracing::error!(receiver = %self.id.receiver, %error, "failed to set up a receiver");
-        }
-        receiver
     }
 
     /// What `work` comes to, or nothing when the end interrupts it. What arrives meanwhile is taken in, so that nobody
@@ -126,6 +119,14 @@ impl Lane {
                 }
             }
         }
+    }
+
+    fn client(&mut self) -> Result<Receiver, String> {
+        let receiver = Receiver::new(&self.config.borrow_and_update());
+        if let Err(error) = &receiver {
+            tracing::error!(receiver = %self.id.receiver, %error, "failed to set up a receiver");
+        }
+        receiver
     }
 
     fn hear(&mut self, notice: Notice) {
@@ -238,6 +239,12 @@ impl Lane {
     }
 }
 
+fn manner(config: &config::Receiver) -> Manner {
+    let limit =
+        config.rate_limit.map(|limit| RateLimit { notifications: limit.notifications, per: limit.per });
+    Manner { limit, digests: config.means.takes_digests() }
+}
+
 /// Ticks when the receiver has to be told again of what is open; for most, there is none.
 fn refresh_timer(receiver: &Result<Receiver, String>) -> Option<Interval> {
     let every = receiver.as_ref().ok()?.refresh_every()?;
@@ -251,12 +258,6 @@ async fn tick(timer: &mut Option<Interval>) {
         Some(timer) => drop(timer.tick().await),
         None => std::future::pending().await,
     }
-}
-
-fn manner(config: &config::Receiver) -> Manner {
-    let limit =
-        config.rate_limit.map(|limit| RateLimit { notifications: limit.notifications, per: limit.per });
-    Manner { limit, digests: config.means.takes_digests() }
 }
 
 async fn attempt(receiver: Result<&Receiver, &String>, delivery: &Delivery, now: DateTime<Utc>) -> Reply {

@@ -12,7 +12,7 @@ use super::{
     exchange::{Exchange, Exchanges, Mask, Side, shown_url},
     receiver::Reply,
 };
-use crate::config::Endpoint;
+use crate::config::{Endpoint, Secret};
 
 /// As much of a reply's body is read where somebody wants to see it, in bytes.
 const REPLY_BYTES: usize = 4096;
@@ -24,6 +24,8 @@ pub(super) struct Post {
     client: Client,
     url: Url,
     headers: HeaderMap,
+    /// What must not be shown of a body.
+    secrets: Vec<Secret>,
 }
 
 /// What is sent.
@@ -64,7 +66,13 @@ impl Post {
         let mut headers = HeaderMap::new();
         headers.insert(USER_AGENT, HeaderValue::from_static(concat!("vipwatch/", env!("CARGO_PKG_VERSION"))));
         headers.extend(endpoint.headers.clone());
-        Ok(Self { client, url, headers })
+        Ok(Self { client, url, headers, secrets: Vec::new() })
+    }
+
+    /// Keeps `secret`, which stands in the bodies, out of what is shown.
+    pub(super) fn hiding(mut self, secret: &Secret) -> Self {
+        self.secrets.push(secret.clone());
+        self
     }
 
     /// Makes one attempt.
@@ -80,7 +88,7 @@ impl Post {
         headers.entry(CONTENT_TYPE).or_insert(letter.content_type);
         headers.extend(letter.headers);
         let mask = exchanges.are_wanted().then(|| {
-            let mask = Mask::of_request(request.url(), request.headers(), &[]);
+            let mask = Mask::of_request(request.url(), request.headers(), &self.secrets);
             (Side::of_request(&request, &letter.body, &mask), mask)
         });
         *request.body_mut() = Some(letter.body.into());

@@ -9,10 +9,16 @@ pub use vipwatch_model::lane::Reply;
 
 use super::{
     alertmanager::Alertmanager,
+    chat::Chat,
+    discord,
     email::Email,
     exchange::{Exchange, Exchanges},
     exec::Exec,
+    ntfy::Ntfy,
+    pagerduty::PagerDuty,
+    slack,
     standing::Standing,
+    teams,
     webhook::Webhook,
 };
 use crate::config::{self, Means};
@@ -31,10 +37,16 @@ pub struct Message<'a> {
 /// A client for one receiver.
 pub enum Receiver {
     /// A webhook.
-    Webhook(Webhook),
+    Webhook(Box<Webhook>),
+    /// Slack, Discord or Teams.
+    Chat(Chat),
+    /// PagerDuty.
+    PagerDuty(PagerDuty),
+    /// A topic of an ntfy server.
+    Ntfy(Ntfy),
     /// Alertmanagers.
     Alertmanager(Alertmanager),
-    /// Mailboxes. A client that holds the state of a TLS library is large.
+    /// Mailboxes.
     Email(Box<Email>),
     /// A program.
     Exec(Exec),
@@ -46,13 +58,19 @@ impl Receiver {
     /// # Errors
     /// When the receiver cannot be told like that, in words.
     pub fn new(config: &config::Receiver) -> Result<Self, String> {
+        let timeout = config.timeout;
         match &config.means {
-            Means::Webhook(webhook) => Webhook::new(webhook, config.timeout).map(Self::Webhook),
+            Means::Webhook(webhook) => Webhook::new(webhook, timeout).map(Box::new).map(Self::Webhook),
+            Means::Slack(endpoint) => Chat::new(endpoint, timeout, slack::payload).map(Self::Chat),
+            Means::Discord(endpoint) => Chat::new(endpoint, timeout, discord::payload).map(Self::Chat),
+            Means::Teams(endpoint) => Chat::new(endpoint, timeout, teams::payload).map(Self::Chat),
+            Means::PagerDuty(pagerduty) => PagerDuty::new(pagerduty, timeout).map(Self::PagerDuty),
+            Means::Ntfy(ntfy) => Ntfy::new(ntfy, timeout).map(Self::Ntfy),
             Means::Alertmanager(several) => {
-                Alertmanager::new(&config.name, several, config.timeout).map(Self::Alertmanager)
+                Alertmanager::new(&config.name, several, timeout).map(Self::Alertmanager)
             }
-            Means::Email(email) => Email::new(email, config.timeout).map(Box::new).map(Self::Email),
-            Means::Exec(exec) => Ok(Self::Exec(Exec::new(exec, config.timeout))),
+            Means::Email(email) => Email::new(email, timeout).map(Box::new).map(Self::Email),
+            Means::Exec(exec) => Ok(Self::Exec(Exec::new(exec, timeout))),
         }
     }
 
@@ -71,6 +89,9 @@ impl Receiver {
     async fn tell(&self, message: &Message<'_>, exchanges: &mut Exchanges) -> Reply {
         match self {
             Self::Webhook(webhook) => webhook.attempt(message, exchanges).await,
+            Self::Chat(chat) => chat.attempt(message, exchanges).await,
+            Self::PagerDuty(pagerduty) => pagerduty.attempt(message, exchanges).await,
+            Self::Ntfy(ntfy) => ntfy.attempt(message, exchanges).await,
             Self::Alertmanager(several) => several.attempt(message, exchanges).await,
             Self::Email(email) => email.attempt(message, exchanges).await,
             Self::Exec(exec) => exec.attempt(message, exchanges).await,
@@ -82,15 +103,14 @@ impl Receiver {
     pub fn refresh_every(&self) -> Option<Duration> {
         match self {
             Self::Alertmanager(several) => Some(several.refresh_every()),
-            Self::Webhook(_) | Self::Email(_) | Self::Exec(_) => None,
+            _ => None,
         }
     }
 
     /// Tells such a receiver again of those `standing` alerts that it knows of.
     pub async fn refresh(&self, standing: &[Standing], now: DateTime<Utc>) {
-        match self {
-            Self::Alertmanager(several) => several.refresh(standing, now).await,
-            Self::Webhook(_) | Self::Email(_) | Self::Exec(_) => {}
+        if let Self::Alertmanager(several) = self {
+            several.refresh(standing, now).await;
         }
     }
 }

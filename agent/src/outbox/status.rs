@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use chrono::{DateTime, Utc};
 use tokio::sync::watch;
 use vipwatch_model::{
+    alert::Event,
     delivery::{Delivery, DeliveryState},
     lane::Row,
 };
@@ -21,7 +22,7 @@ pub struct ReceiverStatus {
     pub delivered: u64,
     /// Deliveries that were given up since the agent started.
     pub dead: u32,
-    /// Deliveries that were left out since the agent started, because what followed told that it is over.
+    /// Openings that were left out since the agent started: they were over before they could be delivered.
     pub superseded: u64,
     /// Deliveries that had been given up and wait again since the agent started.
     pub put_back: u32,
@@ -73,7 +74,7 @@ impl ReceiverStatus {
         self.note(delivery, &recent);
         match state {
             DeliveryState::Pending => {}
-            DeliveryState::Superseded => self.superseded += 1,
+            DeliveryState::Superseded => self.superseded += u64::from(delivery.event == Event::Opened),
             DeliveryState::Dead => self.dead += 1,
             DeliveryState::Delivered => {
                 // What a digest tells counts with it.

@@ -103,15 +103,20 @@ fn delivery(receiver: &str, status: &ReceiverStatus, alert: &str) -> Option<Deli
     let recent = status.recent.get(alert)?;
     Some(DeliveryView {
         receiver: receiver.to_owned(),
-        state: match recent.state {
-            DeliveryState::Pending => api::DeliveryState::Pending,
-            DeliveryState::Delivered => api::DeliveryState::Delivered,
-            DeliveryState::Dead => api::DeliveryState::Dead,
-            DeliveryState::Superseded => api::DeliveryState::Superseded,
-        },
+        state: delivery_state(recent.state),
         attempts: recent.attempts,
         last_error: recent.last_error.clone(),
     })
+}
+
+/// How far a delivery has come, as the API says it.
+pub(crate) fn delivery_state(state: DeliveryState) -> api::DeliveryState {
+    match state {
+        DeliveryState::Pending => api::DeliveryState::Pending,
+        DeliveryState::Delivered => api::DeliveryState::Delivered,
+        DeliveryState::Dead => api::DeliveryState::Dead,
+        DeliveryState::Superseded => api::DeliveryState::Superseded,
+    }
 }
 
 /// The silences in force, the one that ends first at the front.

@@ -23,6 +23,8 @@ pub struct Filter {
     pub state: Option<DeliveryState>,
     /// Only those to this receiver.
     pub receiver: Option<String>,
+    /// Only those that tell of the alert with this id.
+    pub alert: Option<String>,
     /// The most that are listed, the newest first.
     pub limit: usize,
 }
@@ -216,11 +218,12 @@ fn read(connection: &Connection, filter: &Filter) -> rusqlite::Result<Vec<Listed
                 created_at, state, attempts, last_error, iif(state = 'pending', next_at, NULL), done_at, digest
          FROM delivery
          WHERE id IN (SELECT id FROM delivery WHERE (?1 IS NULL OR state = ?1) AND (?2 IS NULL OR receiver = ?2)
-                      ORDER BY id DESC LIMIT ?3)
+                        AND (?3 IS NULL OR instr(alerts, json_quote(?3)) > 0)
+                      ORDER BY id DESC LIMIT ?4)
          ORDER BY id DESC",
     )?;
     let limit = i64::try_from(filter.limit).unwrap_or(i64::MAX);
-    let given = params![filter.state.map(DeliveryState::as_str), filter.receiver, limit];
+    let given = params![filter.state.map(DeliveryState::as_str), filter.receiver, filter.alert, limit];
     readable(select.query_map(given, listed)?)
 }
 

@@ -58,7 +58,7 @@ pub struct Tally {
     pub delivered: u64,
     /// Deliveries that were given up.
     pub dead: u32,
-    /// Deliveries that were left out, because what followed told that it is over.
+    /// Openings that were left out, because they were over before they could be delivered.
     pub superseded: u64,
 }
 
@@ -154,8 +154,8 @@ fn read(connection: &Connection) -> rusqlite::Result<Restored> {
     };
     restored.transitions = readable(transitions.query_map([RECENT_TRANSITIONS as i64], transition)?)?;
     let mut tallies = connection.prepare(
-        "SELECT receiver, sum(state = 'delivered' AND digest IS NULL), sum(state = 'dead'), sum(state = 'superseded')
-         FROM delivery WHERE state <> 'pending' GROUP BY receiver",
+        "SELECT receiver, sum(state = 'delivered' AND digest IS NULL), sum(state = 'dead'),
+                sum(state = 'superseded' AND event = 'opened') FROM delivery WHERE state <> 'pending' GROUP BY receiver",
     )?;
     let tally = |row: &Row<'_>| {
         Ok(Tally {

@@ -146,7 +146,7 @@ fn a_faulty_configuration_keeps_run_from_starting() {
 fn wrong_usage_exits_2_and_help_names_the_commands() {
     assert_eq!(vipwatch().arg("dance").output().unwrap().status.code(), Some(2));
     let help = text(&vipwatch().arg("--help").output().unwrap().stdout);
-    for word in ["run", "validate", "probe", "echo", "demo", "schema", "Exit codes"] {
+    for word in ["run", "validate", "probe", "receivers", "echo", "demo", "schema", "Exit codes"] {
         assert!(help.contains(word), "{help}");
     }
 }

@@ -31,7 +31,10 @@ fn env(name: &str) -> Option<String> {
     match name {
         "HOST" => Some("alerts.example.net".into()),
         "PATH_WITH_TOKEN" => Some("not a url, but a token".into()),
-        "PROBE_PASSWORD" | "PROBE_TOKEN" => Some("hidden".into()),
+        "PROBE_PASSWORD" | "PROBE_TOKEN" | "NTFY_TOPIC" | "PAGERDUTY_KEY" | "ALERT_HOOK" => {
+            Some("hidden".into())
+        }
+        "HOOK_SECRET" => Some("whsec_aGlkZGVuaGlkZGVuaGlkZGVuaGlkZGVuaGlkZGVu".into()),
         _ => None,
     }
 }
@@ -57,6 +60,8 @@ fn files() -> TempDir {
     write("shop.password", "hidden\n");
     write("other-api.token", "hidden\n");
     write("phrase", "hidden hidden\n");
+    write("body.txt", "{{ story.title }}\n{{ story.text }}\n");
+    write("broken.txt", "{{ story.title }}\n{{ hidden.text\n");
     write("empty", "\n");
     write("broken.pem", "-----BEGIN CERTIFICATE-----\nhidden\n");
     write("strange.pem", "-----BEGIN CERTIFICATE-----\naGlkZGVu\n-----END CERTIFICATE-----\n");
@@ -158,6 +163,7 @@ fn the_smallest_configuration_gets_every_default() {
     assert_eq!(config.agent.keep, Duration::from_secs(7 * 24 * 3600));
     assert_eq!(config.agent.grace, Duration::from_secs(10));
     assert_eq!(config.egress, vipwatch::config::Egress::default());
+    assert_eq!(config.connectivity, None);
     assert!(config.services.is_empty() && config.probes.is_empty() && config.receivers.is_empty());
 }
 

@@ -12,10 +12,12 @@ mod browser;
 mod cli;
 mod cluster;
 mod config;
+mod connectivity;
 mod crash;
 mod docs;
 mod echo;
 mod egress;
+mod email;
 mod exec;
 mod inspect;
 mod lifecycle;
@@ -30,10 +32,14 @@ mod outsider;
 #[cfg(feature = "namespace-tests")]
 mod paths;
 mod plan;
+mod policy;
 mod prober;
+mod receivers;
 mod spoken;
 mod store;
 mod tls;
 mod told;
+#[cfg(feature = "namespace-tests")]
+mod uplink;
 #[cfg(feature = "namespace-tests")]
 mod watch;

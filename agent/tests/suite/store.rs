@@ -126,7 +126,7 @@ fn old_rows_are_deleted() {
     agent.kill();
     let database = rusqlite::Connection::open(home.database()).unwrap();
     database.execute("UPDATE round SET at = at - 7200000", []).unwrap();
-    let before: i64 = database.query_row("SELECT max(id) FROM round", [], |row| row.get(0)).unwrap();
+    let newest: i64 = database.query_row("SELECT max(at) FROM round", [], |row| row.get(0)).unwrap();
     drop(database);
     let agent = Running::start(&home);
     Page::open(listen)
@@ -135,7 +135,7 @@ fn old_rows_are_deleted() {
     assert_eq!(agent.ended(Duration::from_secs(3)), 0);
     let database = rusqlite::Connection::open(home.database()).unwrap();
     let left: i64 =
-        database.query_row("SELECT count(*) FROM round WHERE id <= ?1", [before], |row| row.get(0)).unwrap();
+        database.query_row("SELECT count(*) FROM round WHERE at <= ?1", [newest], |row| row.get(0)).unwrap();
     let orphans: i64 = database
         .query_row("SELECT count(*) FROM flow WHERE round NOT IN (SELECT id FROM round)", [], |row| {
             row.get(0)

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use url::Url;
 
-use super::{Endpoint, ReceiverTable};
+use super::{Endpoint, Kind, ReceiverTable};
 use crate::config::{
     address::WebUrl,
     duration::{HOUR, Time},
@@ -37,6 +37,14 @@ table! {
     }
 }
 
+impl AlertmanagerTable {
+    /// Reports the keys that mean nothing to a receiver of this `kind`.
+    pub(super) fn check(&self, kind: &At<Kind>, reader: &mut Reader<'_>) {
+        kind.takes("urls", &self.urls, &[Kind::Alertmanager], reader);
+        kind.takes("resend_every", &self.resend_every, &[Kind::Alertmanager], reader);
+    }
+}
+
 impl Alertmanager {
     pub(super) fn resolve(table: ReceiverTable, reader: &mut Reader<'_>) -> Option<Self> {
         let kind = table.kind.given()?.clone();
@@ -53,9 +61,14 @@ impl Alertmanager {
                 .hint("set timeout to resend_every at most");
         }
         let resend_every = table.alertmanager.resend_every.required();
-        let urls = kind.needs("urls", table.alertmanager.urls, "[\"http://192.0.2.93:9093\"]", reader);
-        let urls: Vec<Option<Url>> =
-            urls.into_iter().flat_map(|OneOrMore(urls)| urls).map(|url| api(&url, reader)).collect();
+        let urls = table.alertmanager.urls;
+        kind.needs("urls", &urls, ["http://192.0.2.93:9093"], reader);
+        let urls: Vec<Option<Url>> = urls
+            .required()
+            .into_iter()
+            .flat_map(|OneOrMore(urls)| urls)
+            .map(|url| api(&url, reader))
+            .collect();
         let (roots, headers) = (table.endpoint.roots(reader), table.endpoint.headers(table.auth, reader));
         let (roots, headers) = (roots?, headers?);
         let endpoint = |url| Endpoint::new(url, headers.clone(), roots.clone());

@@ -2,12 +2,12 @@
 
 use lettre::message::Mailbox;
 
-use super::ReceiverTable;
+use super::{Kind, ReceiverTable};
 use crate::{
     config::{
         choice::choice,
         name::DnsName,
-        reader::Reader,
+        reader::{At, Reader},
         secret::Secret,
         server::Server,
         table::table,
@@ -103,6 +103,17 @@ impl Text for MailAddress {
 
 text_values!(MailAddress);
 
+impl EmailTable {
+    /// Reports the keys that mean nothing to a receiver of this `kind`.
+    pub(super) fn check(&self, kind: &At<Kind>, reader: &mut Reader<'_>) {
+        kind.takes("smtp", &self.smtp, &[Kind::Email], reader);
+        kind.takes("encryption", &self.encryption, &[Kind::Email], reader);
+        kind.takes("from", &self.from, &[Kind::Email], reader);
+        kind.takes("to", &self.to, &[Kind::Email], reader);
+        kind.takes("helo", &self.helo, &[Kind::Email], reader);
+    }
+}
+
 impl Email {
     pub(super) fn resolve(table: ReceiverTable, reader: &mut Reader<'_>) -> Option<Self> {
         let kind = table.kind.given()?.clone();
@@ -128,10 +139,10 @@ impl Email {
                 .also(exposed.span.as_ref(), "encryption is here");
         }
         let roots = table.endpoint.roots(reader);
-        let server = kind.needs("smtp", smtp, "\"smtp.example.net:587\"", reader);
-        let from = kind.needs("from", from, "\"vipwatch@example.net\"", reader);
-        let to = kind.needs("to", to, "[\"oncall@example.net\"]", reader);
-        let (server, encryption, helo) = (server?, encryption.optional()?, helo.optional()?);
+        kind.needs("smtp", &smtp, "smtp.example.net:587", reader);
+        kind.needs("from", &from, "vipwatch@example.net", reader);
+        kind.needs("to", &to, ["oncall@example.net"], reader);
+        let (server, encryption, helo) = (smtp.required()?, encryption.optional()?, helo.optional()?);
         let by_port = if server.port == SUBMISSIONS { Encryption::Implicit } else { Encryption::StartTls };
         Some(Self {
             encryption: encryption.unwrap_or(by_port),
@@ -139,8 +150,8 @@ impl Email {
             roots: roots?,
             login: login?.map(|(_, username, password)| Login { username, password }),
             helo: helo.map(|DnsName(name)| name),
-            from: from?.0,
-            to: to?.into_values().into_iter().map(|MailAddress(mailbox)| mailbox).collect(),
+            from: from.required()?.0,
+            to: to.required()?.into_values().into_iter().map(|MailAddress(mailbox)| mailbox).collect(),
         })
     }
 }

@@ -6,7 +6,6 @@ use hyper::{
     HeaderMap,
     header::{AUTHORIZATION, HeaderName},
 };
-
 use url::Url;
 
 use super::kind::{CERTIFIED, HTTP, Kind, URL};
@@ -67,7 +66,7 @@ impl fmt::Debug for Endpoint {
 table! {
     /// Where a receiver listens.
     pub(in crate::config) struct EndpointTable {
-        /// Where deliveries are sent. Never shown, as it may hold a token.
+        /// Where deliveries are sent. Never shown, as it may hold a token. pagerduty and ntfy have a usual one.
         optional url: Hidden<WebUrl>,
         /// Headers to send along. Their values are never shown.
         optional headers: Pairs<header::HeaderName, Hidden<header::HeaderValue>>,
@@ -91,10 +90,21 @@ impl EndpointTable {
         auth: AuthTable,
         reader: &mut Reader<'_>,
     ) -> Option<Endpoint> {
-        let url = kind.needs("url", self.url.clone(), "\"https://alerts.example.net/\"", reader);
+        let url = self.url(kind, reader);
         let (headers, roots) = (self.headers(auth, reader), self.roots(reader));
-        let Hidden(WebUrl(url)) = url?;
-        Some(Endpoint::new(url, headers?, roots?))
+        Some(Endpoint::new(url?, headers?, roots?))
+    }
+
+    fn url(&self, kind: &At<Kind>, reader: &mut Reader<'_>) -> Option<Url> {
+        match (&self.url, kind.value.usual_url()) {
+            (Slot::Given(At { value: Hidden(WebUrl(url)), .. }), _) => Some(url.clone()),
+            (Slot::Absent, Some(usual)) => Url::parse(usual).ok(),
+            (Slot::Absent, None) => {
+                kind.needs("url", &self.url, "${ALERT_HOOK}", reader);
+                None
+            }
+            (Slot::Faulty, _) => None,
+        }
     }
 
     /// The headers that go along with every request: `Authorization` among them, where `auth` asks for it.

@@ -92,9 +92,9 @@ impl Value for Command {
 
 impl Exec {
     pub(super) fn resolve(table: ReceiverTable, reader: &mut Reader<'_>) -> Option<Self> {
-        let kind = table.kind.given()?.clone();
-        let Command { program, arguments } =
-            kind.needs("command", table.exec.command, "[\"/usr/local/bin/notify\"]", reader)?;
+        let kind = table.kind.given()?;
+        kind.needs("command", &table.exec.command, ["/usr/local/bin/notify"], reader);
+        let Command { program, arguments } = table.exec.command.required()?;
         Some(Self { program: executable(&program, reader)?, arguments })
     }
 }

@@ -5,8 +5,18 @@ use crate::config::{choice::choice, meaning::Deciding};
 /// How a receiver is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// By a request with vipwatch's own JSON document.
+    /// By a request with vipwatch's own JSON document, or one of the operator's making.
     Webhook,
+    /// By an incoming webhook of Slack.
+    Slack,
+    /// By a webhook of Discord.
+    Discord,
+    /// By a webhook of Teams' Workflows.
+    Teams,
+    /// By PagerDuty's Events API v2.
+    PagerDuty,
+    /// By a topic of an ntfy server.
+    Ntfy,
     /// By alerts in the form of Alertmanager's API.
     Alertmanager,
     /// By a mail.
@@ -18,32 +28,48 @@ pub enum Kind {
 choice! {
     Kind: "a kind of receiver" {
         "webhook" => Kind::Webhook,
+        "slack" => Kind::Slack,
+        "discord" => Kind::Discord,
+        "teams" => Kind::Teams,
+        "pagerduty" => Kind::PagerDuty,
+        "ntfy" => Kind::Ntfy,
         "alertmanager" => Kind::Alertmanager,
         "email" => Kind::Email,
         "exec" => Kind::Exec,
     }
-    later { "slack", "discord", "teams", "pagerduty", "ntfy" }
 }
 
 /// The kinds that a key goes with.
 pub(super) type Takers = &'static [Kind];
 
 /// Those that are told at one URL.
-pub(super) const URL: Takers = &[Kind::Webhook];
+pub(super) const URL: Takers =
+    &[Kind::Webhook, Kind::Slack, Kind::Discord, Kind::Teams, Kind::PagerDuty, Kind::Ntfy];
 /// Those that are told over HTTP.
-pub(super) const HTTP: Takers = &[Kind::Webhook, Kind::Alertmanager];
+pub(super) const HTTP: Takers = &[
+    Kind::Webhook,
+    Kind::Slack,
+    Kind::Discord,
+    Kind::Teams,
+    Kind::PagerDuty,
+    Kind::Ntfy,
+    Kind::Alertmanager,
+];
 /// Those that may ask for a user's name and password.
-pub(super) const LOGIN: Takers = &[Kind::Webhook, Kind::Alertmanager, Kind::Email];
+pub(super) const LOGIN: Takers = &[Kind::Webhook, Kind::Ntfy, Kind::Alertmanager, Kind::Email];
 /// Those that may ask for a token.
-pub(super) const TOKEN: Takers = &[Kind::Webhook, Kind::Alertmanager];
-/// Those that may have a certificate of the operator's own authority.
-pub(super) const CERTIFIED: Takers = &[Kind::Webhook, Kind::Alertmanager, Kind::Email];
-/// Alertmanagers.
-pub(super) const ALERTMANAGER: Takers = &[Kind::Alertmanager];
-/// Mailboxes.
-pub(super) const EMAIL: Takers = &[Kind::Email];
-/// Programs.
-pub(super) const EXEC: Takers = &[Kind::Exec];
+pub(super) const TOKEN: Takers = &[Kind::Webhook, Kind::Ntfy, Kind::Alertmanager];
+/// Those that have a certificate.
+pub(super) const CERTIFIED: Takers = &[
+    Kind::Webhook,
+    Kind::Slack,
+    Kind::Discord,
+    Kind::Teams,
+    Kind::PagerDuty,
+    Kind::Ntfy,
+    Kind::Alertmanager,
+    Kind::Email,
+];
 
 impl Kind {
     /// The word that stands for it in the configuration and on the page.
@@ -51,9 +77,23 @@ impl Kind {
     pub fn word(self) -> &'static str {
         match self {
             Self::Webhook => "webhook",
+            Self::Slack => "slack",
+            Self::Discord => "discord",
+            Self::Teams => "teams",
+            Self::PagerDuty => "pagerduty",
+            Self::Ntfy => "ntfy",
             Self::Alertmanager => "alertmanager",
             Self::Email => "email",
             Self::Exec => "exec",
+        }
+    }
+
+    /// Where it listens unless something else is said.
+    pub(super) fn usual_url(self) -> Option<&'static str> {
+        match self {
+            Self::PagerDuty => Some("https://events.pagerduty.com/v2/enqueue"),
+            Self::Ntfy => Some("https://ntfy.sh/"),
+            _ => None,
         }
     }
 }

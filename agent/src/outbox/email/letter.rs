@@ -6,13 +6,17 @@
 use lettre::{
     Message as Letter,
     message::{
-        SinglePart,
+        MultiPart,
         header::{HeaderName, HeaderValue},
     },
 };
 use vipwatch_model::{alert::Event, notification::Notification};
 
-use crate::{config, outbox::receiver::Message};
+use super::html;
+use crate::{
+    config,
+    outbox::{receiver::Message, story::Story},
+};
 
 /// The most alerts that a mail refers to.
 const REFERENCES: usize = 20;
@@ -20,12 +24,13 @@ const REFERENCES: usize = 20;
 /// The mail that tells `message`.
 pub(super) fn write(config: &config::Email, message: &Message<'_>) -> Result<Letter, lettre::error::Error> {
     let notification = message.notification;
+    let story = Story::of(notification);
     let domain = config.from.email.domain();
     let mut letter = Letter::builder()
         .from(config.from.clone())
         .date(message.now.into())
         .message_id(Some(message_id(notification, domain)))
-        .subject(one_line(&notification.alert.title));
+        .subject(&*story.title);
     for to in &config.to {
         letter = letter.to(to.clone());
     }
@@ -45,10 +50,8 @@ pub(super) fn write(config: &config::Email, message: &Message<'_>) -> Result<Let
     ] {
         letter = letter.raw_header(HeaderValue::new(name, value));
     }
-    let alert = &notification.alert;
-    let paragraphs = [Some(&alert.reason), alert.remedy.as_ref(), Some(&notification.page)];
-    let text: Vec<&str> = paragraphs.into_iter().flatten().map(String::as_str).collect();
-    letter.singlepart(SinglePart::plain(text.join("\n\n")))
+    let plain = format!("{}\n\n{}\n", story.title, story.text());
+    letter.multipart(MultiPart::alternative_plain_html(plain, html::of(&story)))
 }
 
 /// The Message-ID of the first mail about an alert.
@@ -73,9 +76,4 @@ fn references(notification: &Notification, domain: &str) -> String {
 /// A text with nothing in it that has a meaning in a Message-ID.
 fn word(text: &str) -> String {
     text.chars().map(|c| if c.is_ascii_alphanumeric() || c == '.' { c } else { '-' }).collect()
-}
-
-/// A text without line breaks, so that it stays within its header.
-fn one_line(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }

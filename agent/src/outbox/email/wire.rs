@@ -1,8 +1,8 @@
 //! A connection to a mail server of which little is read, and never more at once than a line.
 //!
-//! `lettre` reads lines without a bound of its own. And what a server, or somebody on the way, says in clear text
-//! behind its answer to `STARTTLS` would count as said under TLS, if it were read along with that answer. Here it is
-//! left to the handshake, which breaks on it.
+//! `lettre` (0.11.23) reads lines without a bound of its own. And what somebody on the way says in clear text behind the
+//! server's answer to `STARTTLS` would count as said under TLS, as it is read along with that answer: a mail would be
+//! taken that no server has. Here it is left to the handshake, which breaks on it.
 
 use std::{
     io,

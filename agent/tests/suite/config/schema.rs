@@ -24,7 +24,9 @@ fn the_sample_is_sound_and_fits_the_schema() {
 fn the_sample_shows_every_key() {
     let source = fs::read_to_string(repository().join("probes.toml")).unwrap();
     let is_key = |text: &&str| {
-        text.starts_with("[[") || text.split_once(" = ").is_some_and(|(key, _)| !key.contains(' '))
+        text.starts_with("[[")
+            || text.starts_with("[receiver.")
+            || text.split_once(" = ").is_some_and(|(key, _)| !key.contains(' '))
     };
     let complete: String = source
         .lines()
@@ -71,8 +73,8 @@ fn every_echo_format_can_be_written() {
 #[test]
 fn the_parser_takes_every_key_of_the_schema() {
     let by_interval = fs::read_to_string(fixture("every-key.toml")).unwrap();
-    let by_cron = by_interval.replace("\nevery = ", "\ncron = \"0 * * * *\"\ntime_zone = ");
-    let by_cron = by_cron.replace("= \"20s\"", "= \"Europe/Berlin\"");
+    let cron = "cron = \"0 * * * *\"\ntime_zone = \"Europe/Berlin\"";
+    let by_cron = by_interval.replace("\nevery = \"20s\"", &format!("\n{cron}"));
     let by_cron = by_cron.replace("api_token = \"hidden-hidden-hidden\"", "api_token_file = \"api.token\"");
     let mut keys = BTreeSet::new();
     let files = files();
@@ -116,6 +118,7 @@ fn the_schema_knows_every_key_that_the_parser_takes() {
                 ("tls = {", ""),
                 ("dns = {", ""),
                 ("rate_limit = {", ""),
+                ("template = {", ""),
                 ("{", " url ="),
                 ("{", " server ="),
                 ("{", " enabled ="),

@@ -1,0 +1,78 @@
+//! Deliveries, as operators see them, and attempting again what was given up.
+
+use tokio::{sync::mpsc, time::timeout};
+use vipwatch_model::delivery;
+use vipwatch_web::{
+    Operator, Refusal,
+    api::{DeliveryFilter, DeliveryState, OutboxEntry, Retried, Retry},
+};
+
+use super::{AgentControl, PATIENCE};
+use crate::{
+    outbox,
+    status::delivery_state,
+    store::{Filter, Listed},
+};
+
+impl AgentControl {
+    pub(super) async fn list(&self, filter: DeliveryFilter) -> Result<Vec<OutboxEntry>, Refusal> {
+        let limit = usize::try_from(filter.most()).unwrap_or(usize::MAX);
+        let state = filter.state.map(|state| match state {
+            DeliveryState::Pending => delivery::DeliveryState::Pending,
+            DeliveryState::Delivered => delivery::DeliveryState::Delivered,
+            DeliveryState::Dead => delivery::DeliveryState::Dead,
+            DeliveryState::Superseded => delivery::DeliveryState::Superseded,
+        });
+        let filter = Filter { state, receiver: filter.receiver, alert: filter.alert, limit };
+        let listed = self.store.deliveries(filter).await;
+        let listed = listed.map_err(|error| Refusal::Unavailable(error.to_string()))?;
+        Ok(listed.into_iter().map(entry).collect())
+    }
+
+    pub(super) async fn attempt_again(&self, retry: Retry, operator: Operator) -> Result<Retried, Refusal> {
+        let number = |id: &String| {
+            id.parse().map_err(|_| Refusal::Missing(format!("there is no delivery {id:?}: ids are numbers")))
+        };
+        let ids = retry.deliveries.iter().map(number).collect::<Result<Vec<i64>, _>>()?;
+        let (reply, mut replied) = mpsc::channel(1);
+        let named = !ids.is_empty();
+        let command = outbox::Command::Retry { ids, receiver: retry.receiver.clone(), reply };
+        let asked = async {
+            self.outbox.send(command).await.ok()?;
+            replied.recv().await
+        };
+        let put_back = match timeout(PATIENCE, asked).await.ok().flatten() {
+            Some(Ok(put_back)) => put_back,
+            Some(Err(why)) => return Err(Refusal::Unavailable(why)),
+            None => {
+                let why = "the database does not answer, or the agent is ending: look at its log";
+                return Err(Refusal::Unavailable(why.to_owned()));
+            }
+        };
+        if put_back == 0 && named {
+            let why = "none of these was given up: `vipwatch deliveries --state dead` lists what was";
+            return Err(Refusal::Missing(why.to_owned()));
+        }
+        tracing::info!(
+            by = %operator.by, peer = %operator.peer, deliveries = put_back, receiver = ?retry.receiver,
+            "an operator had deliveries attempted again that were given up"
+        );
+        Ok(Retried { deliveries: u64::try_from(put_back).unwrap_or(u64::MAX) })
+    }
+}
+
+fn entry(listed: Listed) -> OutboxEntry {
+    OutboxEntry {
+        id: listed.id.to_string(),
+        receiver: listed.receiver,
+        event: listed.event.to_string(),
+        alerts: listed.alerts,
+        title: listed.title,
+        state: delivery_state(listed.state),
+        attempts: listed.attempts,
+        created_at: listed.created_at,
+        next_at: listed.next_at,
+        done_at: listed.done_at,
+        last_error: listed.last_error,
+    }
+}
