@@ -3,7 +3,7 @@
 //! ```text
 //!             plans                    rounds
 //! reload ───────────────▶ scheduler ───────────▶ pipeline ──▶ store thread
-//!    ├──▶ egress ────────────┘ baseline             │ │            │
+//!    ├──▶ connectivity, egress ─┘ gate, baseline    │ │            │
 //!    └────────────────────────────────────────────▶ ▲ │            │ deliveries
 //!                          restored ────────────────┘ │            ▼
 //!                                             overview ▼          outbox ──▶ receivers
@@ -26,6 +26,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     clock::Clock,
     config::{self, Config},
+    connectivity,
     control::{self, AgentControl},
     egress, exit,
     heartbeat::Heartbeat,
@@ -103,6 +104,8 @@ impl Agent {
         let (learner, baseline) = egress::start(Arc::clone(&plan), Arc::clone(&prober), clock.clone());
         let mut core = JoinSet::new();
         core.spawn(named("egress", learner.run(shutdown.clone())));
+        let (lookout, gate) = connectivity::start(&plan, clock.clone());
+        core.spawn(named("connectivity", lookout.run(shutdown.clone())));
 
         let options =
             store::Options { path: config.agent.database.clone(), keep: config.agent.keep, buffer: BUFFER };
@@ -131,6 +134,7 @@ impl Agent {
             origin: path.display().to_string(),
             notices,
             baseline: baseline.clone(),
+            gate: gate.clone(),
             receivers: statuses,
             standing: standing_in,
             heartbeat: pipeline_beat.clone(),
@@ -146,6 +150,7 @@ impl Agent {
 
         let parts = scheduler::Parts {
             observer: prober,
+            gate: gate.clone(),
             baseline: baseline.clone(),
             clock: clock.clone(),
             rounds: rounds_in,
@@ -181,6 +186,7 @@ impl Agent {
             started_with: config.agent.clone(),
             clock,
             baseline,
+            gate,
             scheduler: plans_in,
             pipeline: pipeline_in,
             outbox: outbox_in,

@@ -16,6 +16,7 @@ mod auth;
 mod choice;
 mod cluster;
 mod conflict;
+mod connectivity;
 mod departure;
 mod dns;
 mod duration;
@@ -70,6 +71,7 @@ use crate::maintenance::Maintenance;
 pub use self::{
     agent::Agent,
     cluster::Cluster,
+    connectivity::{Connectivity, ConnectivityTarget},
     departure::Departure,
     duration::{read as read_duration, show as show_duration},
     echo::Echo,
@@ -93,6 +95,7 @@ use self::{
     agent::AgentTable,
     alerts::AlertsTable,
     cluster::ClusterTable,
+    connectivity::ConnectivityTable,
     departure::{DepartureLayer, DepartureTable},
     egress::EgressTable,
     inhibit::InhibitTable,
@@ -118,6 +121,8 @@ pub struct Config {
     pub agent: Agent,
     /// The agent's own source address as the far side ought to see it.
     pub egress: Egress,
+    /// Who is asked whether the agent sees anything at all, if anybody is.
+    pub connectivity: Option<Connectivity>,
     /// What is known of the cluster.
     pub cluster: Cluster,
     /// The Kubernetes Services to watch.
@@ -156,6 +161,8 @@ table! {
         required agent: AgentTable,
         /// The source address that the far side ought to see when nothing on the way translates it.
         default egress: EgressTable = {},
+        /// Who is asked whether this agent sees anything at all. Left out: its own links and routes tell.
+        optional connectivity: ConnectivityTable,
         /// What is known of the cluster: to tell to whom an address was translated, and which nodes to ask.
         default cluster: ClusterTable = {},
         /// Settings for every service and probe that does not set its own.
@@ -249,6 +256,10 @@ impl Root {
             }
             None => (timing, departure),
         };
+        let connectivity = match self.connectivity.optional() {
+            Some(Some(connectivity)) => connectivity.resolve(&departure, reader).map(Some),
+            absent_or_faulty => absent_or_faulty.map(|_| None),
+        };
         let alerts = self.alerts.required();
         let rules = alerts.as_ref().map_or(rules.clone(), |alerts| rules.under(alerts, reader));
         let cluster =
@@ -272,6 +283,7 @@ impl Root {
         Some(Config {
             agent: agent?,
             egress: egress?,
+            connectivity: connectivity?,
             cluster: cluster?,
             services: services?,
             probes: probes?,

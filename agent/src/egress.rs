@@ -16,7 +16,6 @@ mod http;
 mod known;
 mod learner;
 mod memory;
-mod network;
 mod reference;
 mod round;
 mod stun;
@@ -28,13 +27,11 @@ use tokio::sync::{mpsc, watch};
 
 pub use known::Known;
 pub use learner::Learner;
-pub use memory::Change;
 pub use round::Baseline;
 
-use crate::{clock::Clock, plan::Plan, prober::Prober};
+use crate::{clock::Clock, network::Network, plan::Plan, prober::Prober};
 use learner::{Answers, Parts};
 use memory::Memory;
-use network::Network;
 
 /// Requests that may wait for the learner.
 const REQUESTS: usize = 64;
@@ -53,7 +50,7 @@ pub fn start(plan: Arc<Plan>, prober: Arc<Prober>, clock: Clock) -> (Learner, Ba
         let prober = Arc::clone(&prober);
         Box::pin(async move { ask::everybody(&plan, &prober).await })
     };
-    let network = Network::watch();
+    let network = Network::of_ways();
     let parts = Parts { ask: Box::new(ask), clock, network, known: known_in, requests };
     (Learner::new(parts, memory), Baseline::new(known, requests_in))
 }

@@ -1,10 +1,18 @@
-//! One round of each of several probes, now, judged together: what the nodes say goes into the verdict on the VIPs.
+//! One round of each of several probes, now, judged together: what the nodes say goes into the verdict on the VIPs. Where
+//! some got no answer, the connectivity targets are asked whose fault that is.
 
 use futures_util::future::join_all;
-use vipwatch_model::{egress::Egress, judge::NodeSight, observation::Observation, verdict::Verdict};
+use vipwatch_model::{
+    connectivity::{Says, blame, is_silent},
+    egress::Egress,
+    judge::NodeSight,
+    observation::Observation,
+    verdict::Verdict,
+};
 
 use crate::{
     clock::Clock,
+    connectivity,
     egress::Known,
     plan::{Plan, Planned},
     prober::Prober,
@@ -30,7 +38,18 @@ pub async fn rounds<'a>(
     clock: &Clock,
 ) -> Vec<Finished<'a>> {
     let observations = join_all(chosen.iter().map(|planned| prober.observe(planned))).await;
-    let seen: Vec<(&'a Planned, Observation)> = chosen.iter().copied().zip(observations).collect();
+    let mut seen: Vec<(&'a Planned, Observation)> = chosen.iter().copied().zip(observations).collect();
+    if seen.iter().any(|(planned, observation)| is_silent(&planned.probe, observation))
+        && let Some(check) = connectivity::check_once(plan, clock).await
+        && check.says() == Says::Blind
+    {
+        let why = check.why_blind();
+        for (planned, observation) in &mut seen {
+            if is_silent(&planned.probe, observation) {
+                blame(observation, &why);
+            }
+        }
+    }
     let at = clock.now();
     // A node's verdict needs no other; those on flows need the nodes'.
     let nodes: Vec<(&Planned, Verdict)> = seen

@@ -5,6 +5,7 @@
 //! feeds them and carries out what they say.
 
 mod desk;
+mod vantage;
 mod watched;
 
 use std::{
@@ -29,10 +30,12 @@ use vipwatch_model::{
 use vipwatch_web::api::Overview;
 
 pub(crate) use desk::{Desk, scene};
+use vantage::Vantage;
 pub use watched::{Last, Tick, Watched};
 
 use crate::{
     clock::Clock,
+    connectivity::Gate,
     egress::Baseline,
     heartbeat::Heartbeat,
     outbox::{Standing, Statuses},
@@ -102,6 +105,8 @@ pub struct Parts {
     pub notices: Vec<String>,
     /// What is known of the agent's own source address, for the page; each round brings its own baseline.
     pub baseline: Baseline,
+    /// What is known of the connectivity; each round has passed it already.
+    pub gate: Gate,
     /// How the receivers are doing.
     pub receivers: Statuses,
     /// Where receivers that have to be told again find what is open.
@@ -121,6 +126,7 @@ pub struct Pipeline {
     pub(crate) watched: HashMap<ProbeName, Watched>,
     pub(crate) alerts: Board,
     pub(crate) desk: Desk,
+    pub(crate) vantage: Vantage,
     pub(crate) transitions: VecDeque<PastTransition>,
     pub(crate) tallies: HashMap<String, crate::store::Tally>,
     pub(crate) counters: Counters,
@@ -157,6 +163,7 @@ impl Pipeline {
             watched: HashMap::new(),
             alerts: Board::default(),
             desk: Desk::default(),
+            vantage: Vantage::new(now),
             transitions: VecDeque::new(),
             tallies: HashMap::new(),
             counters: Counters::default(),
@@ -206,6 +213,7 @@ impl Pipeline {
                 }
                 () = tokio::time::sleep(due.unwrap_or_default()), if due.is_some() => self.tend(Effects::default()),
                 _ = publish.tick() => {
+                    self.look_after_vantage();
                     overview.send_replace(self.overview());
                     self.parts.standing.send_replace(Arc::new(self.desk.standing(&self.plan)));
                 }
@@ -273,6 +281,7 @@ impl Pipeline {
         let open = restored.alerts.into_iter().filter(|stored| stored.is_open);
         let told_anew = open.filter_map(|stored| self.alerts.remember(stored.alert)).collect();
         self.end(told_anew, |alert| Resolution::by_successor(alert, now));
+        self.resume_vantage();
         for transition in restored.transitions {
             if self.transitions.len() < TRANSITIONS {
                 self.transitions.push_back(transition);
@@ -346,6 +355,7 @@ impl Pipeline {
         self.counters.count(observation.flows(), lateness, missed);
         let latency_us = observation.latency_us();
         let fresh = watched.is_fresh();
+        self.vantage.vision.round(&probe.name, &verdict, at);
         let transition = watched.machine.step(verdict.state, at, &probe.rules, fresh);
         watched.note(at, &verdict, latency_us);
         let mut machine = watched.machine.clone();

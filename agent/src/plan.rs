@@ -8,6 +8,7 @@ mod endpoint;
 mod host;
 mod method;
 mod notice;
+mod once;
 mod service;
 
 use std::{collections::BTreeMap, net::IpAddr, sync::Arc, time::Duration};
@@ -95,6 +96,8 @@ pub struct Plan {
     pub hosts: Vec<ProbeName>,
     /// Where the agent's own source address is known from.
     pub egress: config::Egress,
+    /// Who is asked whether the agent sees anything at all, if anybody is.
+    pub connectivity: Option<config::Connectivity>,
     /// Whose address is whose.
     pub book: AddressBook,
     /// Who is told.
@@ -119,6 +122,7 @@ impl Plan {
             endpoints: Vec::new(),
             hosts: Vec::new(),
             egress: config.egress.clone(),
+            connectivity: config.connectivity.clone(),
             book: AddressBook {
                 nodes: config.cluster.nodes.clone(),
                 pod_cidrs: config.cluster.pod_cidrs.clone(),

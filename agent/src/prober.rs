@@ -123,6 +123,11 @@ impl Prober {
         }
     }
 
+    /// Whether a link of this host but the loopback has carrier; nothing if the kernel does not tell.
+    pub(crate) async fn has_carrier(&self) -> Option<bool> {
+        self.routes.has_carrier().await
+    }
+
     /// Polls a health port, and says how long it took in microseconds.
     async fn poll(&self, planned: &Planned, poll: &HttpPoll) -> (Result<Answer, Failure>, u32) {
         let started = Instant::now();

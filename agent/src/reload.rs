@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     clock::Clock,
     config::{self, Agent, Config},
+    connectivity::Gate,
     control,
     egress::Baseline,
     lifecycle, outbox, pipeline,
@@ -41,6 +42,8 @@ pub struct Reloader {
     pub clock: Clock,
     /// What rounds are judged against.
     pub baseline: Baseline,
+    /// What keeps them from judgement.
+    pub gate: Gate,
     /// The scheduler's input.
     pub scheduler: mpsc::Sender<Arc<Plan>>,
     /// The pipeline's input.
@@ -146,6 +149,7 @@ impl Reloader {
         let at = self.clock.now();
         // First, so that no round of the new plan is judged against what only the old one asked for.
         self.baseline.take_over(Arc::clone(&plan)).await;
+        self.gate.take_over(plan.connectivity.clone()).await;
         let _ = self.pipeline.send(pipeline::Command::Plan { plan: Arc::clone(&plan), at, notices }).await;
         let _ = self.scheduler.send(plan).await;
     }

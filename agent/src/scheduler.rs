@@ -22,6 +22,7 @@ use vipwatch_model::{egress::Egress, observation::Observation, probe::ProbeName}
 
 use crate::{
     clock::Clock,
+    connectivity::Gate,
     egress::Baseline,
     heartbeat::Heartbeat,
     plan::{Plan, Planned},
@@ -69,6 +70,8 @@ impl Observe for Prober {
 pub struct Parts<O> {
     /// Carries out the rounds.
     pub observer: Arc<O>,
+    /// Keeps from judgement what the agent itself is to blame for.
+    pub gate: Gate,
     /// Knows what they are judged against.
     pub baseline: Baseline,
     /// Wall time.
@@ -83,9 +86,10 @@ pub struct Parts<O> {
 
 /// Runs until `shutdown`, then lets rounds in flight finish for a moment.
 pub async fn run<O: Observe>(parts: Parts<O>, shutdown: CancellationToken) {
-    let Parts { observer, baseline, clock, rounds, mut plans, heartbeat } = parts;
+    let Parts { observer, gate, baseline, clock, rounds, mut plans, heartbeat } = parts;
     let mut scheduler = Scheduler {
         observer,
+        gate,
         baseline,
         rounds,
         entries: HashMap::new(),
@@ -113,6 +117,7 @@ pub async fn run<O: Observe>(parts: Parts<O>, shutdown: CancellationToken) {
 
 struct Scheduler<O> {
     observer: Arc<O>,
+    gate: Gate,
     baseline: Baseline,
     clock: Clock,
     rounds: mpsc::Sender<Round>,
@@ -183,16 +188,16 @@ impl<O: Observe> Scheduler<O> {
                 entry.missed += 1;
             } else {
                 let missed = std::mem::take(&mut entry.missed);
-                let round = round(
-                    Arc::clone(&self.observer),
-                    self.baseline.clone(),
-                    self.clock.clone(),
-                    self.rounds.clone(),
-                    Arc::clone(&planned),
-                    now.saturating_duration_since(due),
+                let started = Started {
+                    planned: Arc::clone(&planned),
+                    lateness: now.saturating_duration_since(due),
                     missed,
-                );
-                let id = self.flying.spawn(round).id();
+                    gate: self.gate.clone(),
+                    baseline: self.baseline.clone(),
+                    clock: self.clock.clone(),
+                    rounds: self.rounds.clone(),
+                };
+                let id = self.flying.spawn(started.run(Arc::clone(&self.observer))).id();
                 entry.flying = Some(id);
                 self.by_task.insert(id, planned);
             }
@@ -235,23 +240,31 @@ impl<O: Observe> Scheduler<O> {
     }
 }
 
-async fn round(
-    observer: Arc<impl Observe>,
-    baseline: Baseline,
-    clock: Clock,
-    rounds: mpsc::Sender<Round>,
+/// A round that is about to be made, and what it takes.
+struct Started {
     planned: Arc<Planned>,
     lateness: Duration,
     missed: u64,
-) {
-    // A round that cannot end in time must not keep its probe from ever running again, and has to be over
-    // when the next one is due.
-    let until = Instant::now() + planned.gap * 19 / 20;
-    let observation = timeout_at(until, observer.observe(&planned)).await;
-    let observation = observation
-        .unwrap_or_else(|_| prober::not_made(&planned.method, "the round took as long as its interval"));
-    let at = clock.now();
-    let egress = baseline.for_round(&planned.probe, &observation, until).await;
-    // The receiver is gone only when the agent is ending.
-    let _ = rounds.send(Round { planned, at, lateness, missed, observation, egress }).await;
+    gate: Gate,
+    baseline: Baseline,
+    clock: Clock,
+    rounds: mpsc::Sender<Round>,
+}
+
+impl Started {
+    async fn run(self, observer: Arc<impl Observe>) {
+        let Self { planned, lateness, missed, gate, baseline, clock, rounds } = self;
+        // A round that cannot end in time must not keep its probe from ever running again, and has to be over
+        // when the next one is due.
+        let began = Instant::now();
+        let until = began + planned.gap * 19 / 20;
+        let observation = timeout_at(until, observer.observe(&planned)).await;
+        let observation = observation
+            .unwrap_or_else(|_| prober::not_made(&planned.method, "the round took as long as its interval"));
+        let at = clock.now();
+        let observation = gate.pass(&planned.probe, observation, began, until).await;
+        let egress = baseline.for_round(&planned.probe, &observation, until).await;
+        // The receiver is gone only when the agent is ending.
+        let _ = rounds.send(Round { planned, at, lateness, missed, observation, egress }).await;
+    }
 }

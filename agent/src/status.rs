@@ -7,7 +7,7 @@ use std::{net::SocketAddr, sync::Arc};
 use tokio::sync::watch;
 use vipwatch_model::{
     alert::Alert,
-    egress::Family,
+    egress::{Change, Family},
     probe::{ProbeName, TrafficPolicy},
     state::State,
     verdict::{Evidence, Finding, Responder, Verdict},
@@ -15,9 +15,9 @@ use vipwatch_model::{
 use vipwatch_web::{
     Status,
     api::{
-        self, AgentView, Check, ConfigView, EgressChangeView, EgressView, NodeHealthView, Overview, Pending,
-        Policy, ProbeView, Readiness, ReceiverView, RoundView, SchedulerView, ServiceView, StoreView,
-        Summary, TransitionView,
+        self, AgentView, Check, ConfigView, ConnectivityTargetView, ConnectivityView, EgressChangeView,
+        EgressView, NodeHealthView, Overview, Pending, Policy, ProbeView, Readiness, ReceiverView, RoundView,
+        SchedulerView, ServiceView, StoreView, Summary, TransitionView,
     },
 };
 
@@ -25,7 +25,7 @@ pub(crate) use alerts::delivery_state;
 
 use crate::{
     config,
-    egress::{Change, Known},
+    egress::Known,
     heartbeat::Heartbeat,
     outbox::ReceiverStatus,
     pipeline::{Last, Pipeline, Watched, nodes_watched},
@@ -151,9 +151,35 @@ fn agent(pipeline: &Pipeline) -> AgentView {
             lateness_p50_ms: quantile(50),
             lateness_p99_ms: quantile(99),
         },
+        connectivity: connectivity(pipeline),
         egress: egress(pipeline, &known),
         egress_changes: known.changes().iter().map(egress_change).collect(),
         notices: notices(pipeline, &known),
+    }
+}
+
+/// The targets as configured until they have been asked for the first time.
+fn connectivity(pipeline: &Pipeline) -> ConnectivityView {
+    let outlook = pipeline.parts.gate.outlook();
+    let asked = outlook.last.iter().flat_map(|check| check.answers.iter().map(|answer| (check.at, answer)));
+    let asked = asked.map(|(at, answer)| ConnectivityTargetView {
+        target: answer.target.clone(),
+        asked_at: Some(at),
+        latency_ms: answer.heard.as_ref().ok().copied().map(millis),
+        error: answer.heard.as_ref().err().map(|failure| failure.detail.clone()),
+    });
+    let unasked = |target: &config::ConnectivityTarget| ConnectivityTargetView {
+        target: target.to_string(),
+        asked_at: None,
+        latency_ms: None,
+        error: None,
+    };
+    let configured = pipeline.plan.connectivity.iter().flat_map(|connectivity| &connectivity.targets);
+    let vision = &pipeline.vantage.vision;
+    ConnectivityView {
+        blind: vision.is_blind(),
+        since: vision.since(),
+        targets: if outlook.last.is_some() { asked.collect() } else { configured.map(unasked).collect() },
     }
 }
 

@@ -42,6 +42,8 @@ words! {
         PolicyBecameLocal = "policy_became_local",
         /// The service proxy of the node does not run.
         ServiceProxyDown = "service_proxy_down",
+        /// The agent's own host, or the network between it and everything else.
+        OwnNetwork = "own_network",
     }
 }
 

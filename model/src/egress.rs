@@ -1,5 +1,6 @@
 //! The agent's own source address as the far side ought to see it: the baseline of every comparison.
 
+mod change;
 mod stranger;
 
 use std::{
@@ -10,6 +11,7 @@ use std::{
 use chrono::{DateTime, Utc};
 use ipnet::IpNet;
 
+pub use change::Change;
 pub use stranger::Stranger;
 
 use crate::address::unmapped;

@@ -81,6 +81,8 @@ words! {
         Unexpected = "unexpected",
         /// The agent's own network is at fault: no link, no route, no address. Says nothing of the target.
         Vantage = "vantage",
+        /// No answer, at a time when none of the connectivity targets answered either. Says nothing of the target.
+        Blind = "blind",
         /// The agent itself is at fault: out of sockets, out of time slots, a panic. Says nothing of the target.
         Agent = "agent",
     }
@@ -90,7 +92,7 @@ impl FailureKind {
     /// Whether the fault lies on the agent's side, so that the target cannot be blamed.
     #[must_use]
     pub fn is_ours(self) -> bool {
-        matches!(self, Self::Vantage | Self::Agent)
+        matches!(self, Self::Vantage | Self::Blind | Self::Agent)
     }
 
     /// The failure in words that complete "N connections …" (or "1 …").
@@ -110,6 +112,7 @@ impl FailureKind {
             Self::Status => "got an HTTP error status",
             Self::Unexpected => "got another answer than expected",
             Self::Vantage => "could not leave this host",
+            Self::Blind => "fell silent like everything else",
             Self::Agent => "were not made by the agent",
         }
     }

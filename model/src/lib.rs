@@ -12,6 +12,7 @@
 pub mod address;
 pub mod alert;
 pub mod cause;
+pub mod connectivity;
 pub mod delivery;
 pub mod dispatch;
 pub mod distribution;

@@ -4,6 +4,7 @@
 //! Every time is UTC and every duration carries its unit in its name.
 
 mod alert;
+mod connectivity;
 mod delivery;
 mod egress;
 mod health;
@@ -15,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 pub use alert::{AcknowledgementView, AlertView, HoldView, NewAcknowledgement, Severity, TransitionView};
+pub use connectivity::{ConnectivityTargetView, ConnectivityView};
 pub use delivery::{
     CircuitView, DELIVERIES, DeliveryFilter, DeliveryState, DeliveryView, OutboxEntry, ReceiverView, Retried,
     Retry,

@@ -35,6 +35,9 @@ pub(super) fn check(root: &Root, reader: &mut Reader<'_>) {
         egress.value.check_references(probes, reader);
         egress.value.check_cluster(cluster, reader);
     }
+    if let Some(connectivity) = root.connectivity.given() {
+        connectivity.value.check_cluster(cluster, services, reader);
+    }
 }
 
 fn tables<T>(slot: &Slot<Tables<T>>) -> &[T] {

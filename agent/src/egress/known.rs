@@ -10,12 +10,12 @@ use std::{
 use chrono::{DateTime, Utc};
 use tokio::time::Instant;
 use vipwatch_model::{
-    egress::{Comparison, Egress, Stranger},
+    egress::{Change, Comparison, Egress, Stranger},
     observation::Observation,
     probe::Probe,
 };
 
-use super::memory::{Change, Memory};
+use super::memory::Memory;
 use crate::plan::Plan;
 
 /// How long an address that was asked about in vain is not asked about again: at first, and never longer than a

@@ -13,15 +13,14 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 use tokio_util::sync::CancellationToken;
-use vipwatch_model::egress::{Comparison, Stranger};
+use vipwatch_model::egress::{Change, Comparison, Stranger};
 
 use super::{
     Known, STILL_LEARNING, kept,
     memory::{Answer, Memory},
-    network::Network,
     round::Request,
 };
-use crate::{clock::Clock, plan::Plan};
+use crate::{clock::Clock, network::Network, plan::Plan};
 
 /// The shortest time between two learnings that rounds ask for.
 const REST: Duration = Duration::from_secs(1);
@@ -136,7 +135,7 @@ impl Learner {
         let answered = answers.iter().any(|answer| answer.heard.is_ok());
         let failed_before = self.memory.failed().to_vec();
         for change in self.memory.take(answers, &plan.book, at, kept(&plan)) {
-            let super::Change { from, to, source, .. } = change;
+            let Change { from, to, source, .. } = change;
             tracing::info!(%from, %to, source, "this agent's egress address has changed");
         }
         if self.memory.failed() != failed_before {

@@ -9,7 +9,7 @@ use std::{
 use chrono::{DateTime, TimeDelta, Utc};
 use vipwatch_model::{
     address::{AddressBook, AddressClass},
-    egress::{Egress, Family, Learnt, Unknown},
+    egress::{Change, Egress, Family, Learnt, Unknown},
 };
 
 use crate::config;
@@ -35,19 +35,6 @@ pub(crate) struct Question {
 pub(crate) struct Answer {
     pub(crate) question: Question,
     pub(crate) heard: Result<(IpAddr, IpAddr), String>,
-}
-
-/// Another egress address than before.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Change {
-    /// When it was learnt.
-    pub at: DateTime<Utc>,
-    /// The address before.
-    pub from: IpAddr,
-    /// The address from now on.
-    pub to: IpAddr,
-    /// Who said so.
-    pub source: String,
 }
 
 /// What has been learnt so far.
@@ -93,7 +80,8 @@ impl Memory {
                     let Some(from) = before.filter(|before| *before != address) else { continue };
                     // Whoever else is asked sees the same change.
                     if !changes.iter().any(|change| (change.from, change.to) == (from, address)) {
-                        changes.push(Change { at, from, to: address, source: question.source });
+                        let Question { source, family, from: local } = question;
+                        changes.push(Change { at, family, local, from, to: address, source });
                     }
                 }
                 Err(why) => {

@@ -8,6 +8,7 @@ use std::{
 
 use hyper::header::{HeaderName, HeaderValue};
 use regex::bytes::{Regex, RegexBuilder};
+use url::{Host as UrlHost, Url};
 use vipwatch_model::{dns::Question, echo::EchoFormat};
 
 use super::trust::{Identity, Roots};
@@ -235,6 +236,24 @@ impl FlowMethod {
             echo: None,
             canary: false,
         }
+    }
+
+    /// A GET of the web page at `url`.
+    #[must_use]
+    pub fn get(url: &Url) -> Self {
+        let host = match url.host() {
+            Some(UrlHost::Ipv4(address)) => Host::Address(address.into()),
+            Some(UrlHost::Ipv6(address)) => Host::Address(address.into()),
+            Some(UrlHost::Domain(name)) => Host::Name(name.to_owned()),
+            None => Host::Name(String::new()),
+        };
+        let path =
+            url.query().map_or_else(|| url.path().to_owned(), |query| format!("{}?{query}", url.path()));
+        // The url crate leaves a scheme's own port out of the authority.
+        let mut exchange = HttpExchange::get(url.authority(), path);
+        let name = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
+        exchange.tls = (url.scheme() == "https").then(|| Tls::new(name));
+        Self::new(host, url.port_or_known_default().unwrap_or(80), Exchange::Http(exchange))
     }
 }
 

@@ -62,6 +62,19 @@ impl Routes {
         Some(Failure::new(FailureKind::Vantage, why))
     }
 
+    /// Whether a link of this host but the loopback has carrier; nothing if the kernel does not tell.
+    pub(super) async fn has_carrier(&self) -> Option<bool> {
+        let netlink = self.netlink()?;
+        let told = timeout(PATIENCE, netlink.has_carrier()).await;
+        if !matches!(told, Ok(Ok(_))) {
+            tracing::warn!(
+                "failed to ask the kernel for this host's links; asking over a new socket next time"
+            );
+            self.lock().take();
+        }
+        told.ok()?.ok()
+    }
+
     fn netlink(&self) -> Option<Arc<Netlink>> {
         let mut slot = self.lock();
         if slot.is_none() {
@@ -101,6 +114,17 @@ impl Netlink {
             Some(index) => Ok(link_fault(links.match_index(index)).await),
             None => Ok(None),
         }
+    }
+
+    async fn has_carrier(&self) -> Result<bool, rtnetlink::Error> {
+        let mut links = Box::pin(self.handle.link().get().execute());
+        while let Some(link) = links.try_next().await? {
+            let flags = link.header.flags;
+            if flags.contains(LinkFlags::Up | LinkFlags::Running) && !flags.contains(LinkFlags::Loopback) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// The index of the interface that packets to `target` leave by, from `source` if that is given.

@@ -84,6 +84,7 @@ fn plan(probes: Vec<Arc<Planned>>) -> Arc<Plan> {
         endpoints: Vec::new(),
         hosts: Vec::new(),
         egress: crate::config::Egress::default(),
+        connectivity: None,
         book: AddressBook::default(),
         receivers: Vec::new(),
         policy: Policy::default(),
@@ -110,6 +111,7 @@ impl Stage {
         let observer = Arc::new(Played::default());
         let parts = Parts {
             observer: Arc::clone(&observer),
+            gate: Gate::open(),
             baseline: Baseline::unchanging(plan(Vec::new())),
             clock,
             rounds: rounds_in,

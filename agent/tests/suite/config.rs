@@ -163,6 +163,7 @@ fn the_smallest_configuration_gets_every_default() {
     assert_eq!(config.agent.keep, Duration::from_secs(7 * 24 * 3600));
     assert_eq!(config.agent.grace, Duration::from_secs(10));
     assert_eq!(config.egress, vipwatch::config::Egress::default());
+    assert_eq!(config.connectivity, None);
     assert!(config.services.is_empty() && config.probes.is_empty() && config.receivers.is_empty());
 }
 

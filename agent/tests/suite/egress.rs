@@ -8,6 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use chrono::TimeDelta;
 use vipwatch::{
     clock::Clock,
     config,
@@ -15,7 +16,7 @@ use vipwatch::{
     plan::Plan,
     prober::Prober,
 };
-use vipwatch_model::alert::{AlertKind, Event};
+use vipwatch_model::alert::{AlertKind, Event, Severity};
 use vipwatch_web::api::{Overview, State};
 
 use crate::{
@@ -224,6 +225,16 @@ impl Watched {
         watched
     }
 
+    /// Kills the agent, does something to its database, and starts it again.
+    fn restarted(self, meanwhile: impl FnOnce(&rusqlite::Connection)) -> Self {
+        let Self { echo, outsider, home, listen, receiver, _agent: agent, .. } = self;
+        agent.kill();
+        meanwhile(&rusqlite::Connection::open(home.database()).unwrap());
+        let agent = Running::start(&home);
+        let page = Page::open(listen);
+        Self { echo, outsider, home, listen, page, receiver, _agent: agent }
+    }
+
     fn until(&mut self, what: &str, wanted: impl Fn(&Overview) -> bool) -> Overview {
         self.page.wait_for(what, PATIENCE, wanted)
     }
@@ -270,7 +281,7 @@ fn reason(overview: &Overview) -> String {
 }
 
 #[test]
-fn a_change_of_the_nats_address_is_an_event_and_no_alert() {
+fn a_change_of_the_nats_address_is_told_for_information_and_no_regression() {
     let mut watched = Watched::behind_nat();
     let before = watched.until("the egress", |overview| !overview.agent.egress.is_empty());
     assert_eq!(before.agent.egress_changes, []);
@@ -292,7 +303,46 @@ fn a_change_of_the_nats_address_is_an_event_and_no_alert() {
         "{:?}",
         after.transitions
     );
-    assert!(watched.receiver.all_within(2 * EVERY).is_empty());
+    let (opened, others) = watched.receiver.next_of(AlertKind::EgressChanged, Event::Opened, PATIENCE);
+    assert_eq!((opened.alert.key.subject.as_str(), opened.alert.severity), ("IPv4", Severity::Info));
+    let told = format!("from {OURS} to {MOVED}, as told by stun {}.", watched.outsider.stun);
+    assert!(opened.alert.reason.ends_with(&told), "{}", opened.alert.reason);
+    assert!(others.is_empty(), "{others:#?}");
+
+    let third = "203.0.113.8";
+    watched.outsider.tell(Tells::address(third));
+    watched.echo.tell(Tells::address(third));
+    let (resolved, others) = watched.receiver.next_of(AlertKind::EgressChanged, Event::Resolved, PATIENCE);
+    assert_eq!(resolved.alert.id, opened.alert.id);
+    let ended = resolved.resolution.unwrap().reason;
+    assert_eq!(ended, format!("It changed again since: from {MOVED} to {third}."));
+    let mut others = [others, watched.receiver.all_within(3 * EVERY)].concat();
+    let again = others.pop().unwrap();
+    assert_eq!((again.alert.key.kind, again.event), (AlertKind::EgressChanged, Event::Opened));
+    assert!(others.is_empty(), "{others:#?}");
+}
+
+#[test]
+fn a_change_is_news_for_an_hour_through_restarts() {
+    let mut watched = Watched::behind_nat();
+    watched.outsider.tell(Tells::address(MOVED));
+    watched.echo.tell(Tells::address(MOVED));
+    let (opened, _) = watched.receiver.next_of(AlertKind::EgressChanged, Event::Opened, PATIENCE);
+    let open = |overview: &Overview| overview.alerts.iter().any(|alert| alert.id == opened.alert.id);
+    watched.until("the news", open);
+    watched = watched.restarted(|_| {});
+    assert!(open(&watched.rounds(3)));
+
+    watched = watched.restarted(|database| {
+        let mut alert = opened.alert.clone();
+        alert.opened_at -= TimeDelta::minutes(60);
+        let story = serde_json::to_string(&alert).unwrap();
+        let changed = database.execute("UPDATE alert SET story = ?1 WHERE id = ?2", [&story, &alert.id]);
+        assert_eq!(changed, Ok(1));
+    });
+    let (resolved, _) = watched.receiver.next_of(AlertKind::EgressChanged, Event::Resolved, PATIENCE);
+    assert_eq!(resolved.alert.id, opened.alert.id);
+    assert!(resolved.resolution.unwrap().open_seconds >= 3_600);
 }
 
 #[test]

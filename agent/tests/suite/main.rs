@@ -12,6 +12,7 @@ mod browser;
 mod cli;
 mod cluster;
 mod config;
+mod connectivity;
 mod crash;
 mod docs;
 mod echo;
@@ -38,5 +39,7 @@ mod spoken;
 mod store;
 mod tls;
 mod told;
+#[cfg(feature = "namespace-tests")]
+mod uplink;
 #[cfg(feature = "namespace-tests")]
 mod watch;

@@ -16,23 +16,23 @@ use vipwatch_web::api::{Overview, State};
 
 use crate::agent::{Home, Page, Receiver, connect, state, vip, vipwatch};
 
-const ECHO: &str = "default/echo-server";
-const VIP: &str = "default/echo-server@192.0.2.201";
-const INTERVAL: Duration = Duration::from_secs(1);
+pub(crate) const ECHO: &str = "default/echo-server";
+pub(crate) const VIP: &str = "default/echo-server@192.0.2.201";
+pub(crate) const INTERVAL: Duration = Duration::from_secs(1);
 const THRESHOLD: u32 = 2;
 /// Enough for a start, or for a change to be found, on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// An agent on the host outside, and everything around it.
-struct Outside {
-    lab: NamespaceLab,
-    receiver: Receiver,
+pub(crate) struct Outside {
+    pub(crate) lab: NamespaceLab,
+    pub(crate) receiver: Receiver,
     page: Page,
     home: Home,
     _agent: HostProcess,
 }
 
-fn config(receiver: SocketAddr, database: &str) -> String {
+pub(crate) fn config(receiver: SocketAddr, database: &str) -> String {
     let nodes: String = (1..=3)
         .map(|n| {
             format!("[[cluster.node]]\nname = \"node-{n}\"\naddresses = [\"192.0.2.1{n}\"]\npod_cidr = \"10.244.{n}.0/24\"\n")
@@ -79,7 +79,7 @@ impl Outside {
         Self::configured(|receiver| config(receiver, database))
     }
 
-    fn configured(config: impl FnOnce(SocketAddr) -> String) -> Self {
+    pub(crate) fn configured(config: impl FnOnce(SocketAddr) -> String) -> Self {
         let lab = NamespaceLab::start(&NamespacePlan::default()).unwrap();
         lab.within(CLIENT, || {
             // The page and the webhook are on the client's own loopback.
@@ -103,12 +103,12 @@ impl Outside {
     }
 
     #[track_caller]
-    fn until(&mut self, what: &str, wanted: impl Fn(&Overview) -> bool) -> Overview {
+    pub(crate) fn until(&mut self, what: &str, wanted: impl Fn(&Overview) -> bool) -> Overview {
         self.page.wait_for(what, PATIENCE, wanted)
     }
 }
 
-fn node(n: u8) -> String {
+pub(crate) fn node(n: u8) -> String {
     format!("{ECHO}@node-{n}")
 }
 
@@ -290,7 +290,10 @@ fn the_agents_own_link_is_not_the_clusters_fault() {
         state(overview, VIP) == State::Up && state(overview, &node(1)) == State::Up
     });
     let told = outside.receiver.all_within(3 * INTERVAL);
-    assert!(told.is_empty(), "somebody was told of the agent's own trouble: {told:#?}");
+    let kinds: Vec<_> = told.iter().map(|told| (told.alert.key.kind, told.event)).collect();
+    let once = [Event::Opened, Event::Resolved].map(|event| (AlertKind::VantageBlind, event));
+    assert_eq!(kinds, once, "{told:#?}");
+    assert!(told[0].alert.reason.starts_with("No link of this host has carrier"), "{}", told[0].alert.reason);
 }
 
 #[test]

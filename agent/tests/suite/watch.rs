@@ -60,6 +60,7 @@ impl Watch {
                 endpoints: Vec::new(),
                 hosts: Vec::new(),
                 egress: Egress::default(),
+                connectivity: None,
                 book: AddressBook {
                     nodes: cluster.nodes().iter().map(node).collect(),
                     pod_cidrs: Vec::new(),

@@ -4,7 +4,8 @@
 //! of nodes (`nodes`, by number), or of their kube-proxies (`proxies`: `healthy`, `ineligible`, `unhealthy`, or a failure). A flow is written as the source address (with or without a port) that the far side reports, or as the
 //! word of a failure (`connected` after it: once the connection stood); after the address may come `for=ADDR` (what a forwarding header holds), `trusting` (the format takes its
 //! address from such headers), `pod=NAME`, `on=NODE`; after any flow `took=800ms`; an answer of a health check node port as `ready`, `no endpoints`, `proxy unhealthy`, `other service`, `garbage`,
-//! or the word of a failure. What a round leaves out is not checked; alerts are always checked. Alerts of nodes are
+//! or the word of a failure. `targets` says what the connectivity targets said with the round: `answered`, or the word of a
+//! failure. What a round leaves out is not checked; alerts are always checked. Alerts of nodes are
 //! written as `kind node-N`, others as `kind`.
 
 use std::{
@@ -17,12 +18,14 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde::Deserialize;
 use vipwatch_model::{
     address::{AddressBook, Node},
-    alert::{Alert, Board, Known, Nodes},
+    alert::{Alert, AlertKind, Board, Changes, Known, Nodes},
     cause::CauseKind,
+    connectivity::{self, Answer, Blindness, Check, Outlook, Vision},
     egress::{Egress, Learnt, Unknown},
-    flow::{FailureKind, Flow, Outcome, Phases, SourceReport},
+    flow::{Failure, FailureKind, Flow, Outcome, Phases, SourceReport},
     judge::{self, NodeSight, Scene},
     node_health::{HealthAnswer, HealthDetail, NodeHealth},
+    observation::Observation,
     probe::{Expectation, Limits, Probe, ProbeName, Subject, TrafficPolicy, Transport},
     proxy_health::{ProxyAnswer, ProxyHealth},
     rule::Rules,
@@ -73,6 +76,7 @@ struct Round {
     flows: Option<Vec<String>>,
     nodes: Option<BTreeMap<String, String>>,
     proxies: Option<BTreeMap<String, String>>,
+    targets: Option<Vec<String>>,
     #[serde(default = "once")]
     times: u32,
     /// The agent stops, forgets its alerts as if the database had been lost, and starts again.
@@ -224,6 +228,8 @@ struct Stage {
     nodes: BTreeMap<String, Watched>,
     proxies: BTreeMap<String, Watched>,
     board: Board,
+    outlook: Outlook,
+    vision: Vision,
     now: DateTime<Utc>,
     ids: u32,
 }
@@ -294,6 +300,11 @@ impl Stage {
             nodes: (1..=3).map(node).collect(),
             proxies: (1..=3).map(proxy).collect(),
             board: Board::default(),
+            outlook: Outlook {
+                asks: scenario.round.iter().any(|round| round.targets.is_some()),
+                ..Outlook::default()
+            },
+            vision: Vision::new(DateTime::UNIX_EPOCH),
             now: DateTime::UNIX_EPOCH,
             ids: 0,
         }
@@ -320,15 +331,55 @@ impl Stage {
         }
     }
 
+    /// Asks the connectivity targets.
+    fn check(&mut self, targets: &[String]) {
+        let answer = |(nth, word): (usize, &String)| {
+            let failure = || Failure::new(word.parse().unwrap(), format!("({word})"));
+            let heard = if word == "answered" { Ok(800) } else { Err(failure()) };
+            Answer { target: format!("198.51.100.{nth}"), heard }
+        };
+        self.outlook.take(Check { at: self.now, answers: targets.iter().enumerate().map(answer).collect() });
+    }
+
+    /// What becomes of an observation before it is judged.
+    fn at_the_gate(&self, of: Of<'_>, mut observation: Observation) -> Observation {
+        let silent = connectivity::is_silent(&self.watched(of).probe, &observation);
+        if let Some(check) = self.outlook.last.as_ref().filter(|_| silent && self.outlook.failing.is_some()) {
+            connectivity::blame(&mut observation, &check.why_blind());
+        }
+        observation
+    }
+
+    /// Opens and ends the alert about a blind agent.
+    fn look(&mut self) -> Changes {
+        let all = std::iter::once(&self.vip).chain(self.nodes.values()).chain(self.proxies.values());
+        let probes = all.map(|watched| (&watched.probe.name, TimeDelta::seconds(10)));
+        if let Some(missed) = self.vision.step(&self.outlook, probes, self.now) {
+            let over = self.board.remove_if(|alert| alert.key == Blindness::key());
+            let end = |alert: Alert| (alert.clone(), missed.end(&alert, self.now));
+            return Changes { resolved: over.into_iter().map(end).collect(), ..Changes::default() };
+        }
+        let Some(blind) = self.vision.blindness() else { return Changes::default() };
+        let alert = || blind.alert("blind".into(), AlertKind::VantageBlind.severity(), self.now);
+        self.board.raise(&Blindness::key(), alert)
+    }
+
     /// Plays a round; gives what it opened and resolved.
-    fn round(&mut self, of: Of<'_>, verdict: impl Fn(&Self) -> Verdict) -> (Vec<String>, Vec<String>) {
-        let verdict = verdict(self);
+    fn round(&mut self, of: Of<'_>, observation: Observation) -> (Vec<String>, Vec<String>) {
+        let observation = self.at_the_gate(of, observation);
+        let verdict = {
+            let nodes = self.node_sights();
+            let nodes = if matches!(of, Of::Vip) { &nodes[..] } else { &[] };
+            let scene = Scene { egress: &self.egress, book: &book(), nodes, at: self.now };
+            judge::observation(&self.watched(of).probe, &observation, &scene)
+        };
         let now = self.now;
         let watched = match of {
             Of::Vip => &mut self.vip,
             Of::Node(n) => self.nodes.get_mut(n).unwrap(),
             Of::Proxy(n) => self.proxies.get_mut(n).unwrap(),
         };
+        self.vision.round(&watched.probe.name, &verdict, now);
         let transition = watched.machine.step(verdict.state, now, &watched.probe.rules, false);
         watched.last = Some((now, verdict));
         let mut board = std::mem::take(&mut self.board);
@@ -340,8 +391,11 @@ impl Stage {
         let nodes: Vec<Known<'_>> = self.nodes.values().filter_map(Watched::known).collect();
         let this = self.watched(of).known().unwrap();
         let nodes = Nodes { known: &nodes, configured: self.nodes.len() };
-        let changes = board.update(&this, transition.as_ref(), &nodes, new_id);
+        let mut changes = board.update(&this, transition.as_ref(), &nodes, new_id);
         (self.board, self.ids) = (board, ids);
+        let of_vantage = self.look();
+        changes.opened.extend(of_vantage.opened);
+        changes.resolved.extend(of_vantage.resolved);
         let words = |alert: &Alert| {
             assert!(alert.since <= alert.opened_at && !alert.title.is_empty() && !alert.reason.is_empty());
             alert
@@ -371,32 +425,22 @@ fn play(scenario: &Scenario) {
                 opened.extend(o);
                 resolved.extend(r);
             };
+            if let Some(targets) = &round.targets {
+                stage.check(targets);
+            }
             match (&round.flows, &round.nodes, &round.proxies) {
                 (Some(flows), None, None) => {
                     let flows: Vec<Flow> = flows.iter().map(|text| flow(text)).collect();
-                    note(stage.round(Of::Vip, |stage| {
-                        let nodes = stage.node_sights();
-                        let scene =
-                            Scene { egress: &stage.egress, book: &book(), nodes: &nodes, at: stage.now };
-                        judge::source(&stage.vip.probe, &flows.clone().into(), &scene)
-                    }));
+                    note(stage.round(Of::Vip, Observation::Flows(flows.into())));
                 }
                 (None, None, Some(answers)) => {
                     for (n, answer) in answers {
-                        let health = proxy_health(answer);
-                        note(stage.round(Of::Proxy(n), |stage| {
-                            judge::proxy_health(&stage.proxies[n].probe, &health)
-                        }));
+                        note(stage.round(Of::Proxy(n), Observation::ProxyHealth(proxy_health(answer))));
                     }
                 }
                 (None, Some(answers), None) => {
                     for (n, answer) in answers {
-                        let health = health(answer);
-                        note(
-                            stage.round(Of::Node(n), |stage| {
-                                judge::node_health(&stage.nodes[n].probe, &health)
-                            }),
-                        );
+                        note(stage.round(Of::Node(n), Observation::NodeHealth(health(answer))));
                     }
                 }
                 _ => panic!("{place}: a round has flows, or nodes, or proxies"),

@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{EgressChangeView, EgressView};
+use super::{ConnectivityView, EgressChangeView, EgressView};
 
 /// How many probes are in which state.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -33,6 +33,8 @@ pub struct AgentView {
     pub store: StoreView,
     /// The scheduler of the probes.
     pub scheduler: SchedulerView,
+    /// Whether it can see.
+    pub connectivity: ConnectivityView,
     /// Its own source addresses as the far side ought to see them.
     pub egress: Vec<EgressView>,
     /// The latest changes among those that are asked for, newest first, since the agent started; at most

@@ -15,8 +15,8 @@ use tokio_util::sync::CancellationToken;
 use vipwatch_web::{
     Access, Control, Limits, Operator, Outcome, Refusal, Site, Status,
     api::{
-        AcknowledgementView, AgentView, Check, ConfigView, DeliveryFilter, NewSilence, OutboxEntry, Overview,
-        Readiness, Retried, Retry, SchedulerView, SilenceView, StoreView, Summary,
+        AcknowledgementView, AgentView, Check, ConfigView, ConnectivityView, DeliveryFilter, NewSilence,
+        OutboxEntry, Overview, Readiness, Retried, Retry, SchedulerView, SilenceView, StoreView, Summary,
     },
 };
 
@@ -178,6 +178,7 @@ pub(crate) fn overview(vantage: &str) -> Overview {
             config: ConfigView { path: "probes.toml".to_owned(), loaded_at: at, error: None },
             store: StoreView { ok: true, error: None, buffered: 0, lost: 0 },
             scheduler: SchedulerView::default(),
+            connectivity: ConnectivityView { blind: false, since: at, targets: vec![] },
             egress: vec![],
             egress_changes: vec![],
             notices: vec![],

@@ -199,6 +199,8 @@ export interface components {
         AgentView: {
             /** @description The configuration in force. */
             config: components["schemas"]["ConfigView"];
+            /** @description Whether it can see. */
+            connectivity: components["schemas"]["ConnectivityView"];
             /** @description Its own source addresses as the far side ought to see them. */
             egress: components["schemas"]["EgressView"][];
             /**
@@ -297,6 +299,35 @@ export interface components {
             loaded_at: string;
             /** @description The file it came from. */
             path: string;
+        };
+        /** @description One connectivity target and what came of asking it last. */
+        ConnectivityTargetView: {
+            /**
+             * Format: date-time
+             * @description When it was last asked, if it was.
+             */
+            asked_at?: string | null;
+            /** @description Why there was none. */
+            error?: string | null;
+            /**
+             * Format: double
+             * @description How long its answer took, if there was one.
+             */
+            latency_ms?: number | null;
+            /** @description The target, as it is configured but without a URL's query. */
+            target: string;
+        };
+        /** @description Whether the agent itself can see. */
+        ConnectivityView: {
+            /** @description Whether it is blind: what it cannot reach is unknown then. */
+            blind: boolean;
+            /**
+             * Format: date-time
+             * @description Since when it has seen, or has been blind.
+             */
+            since: string;
+            /** @description Who is asked for that, with their latest answers; nobody unless some are configured. */
+            targets: components["schemas"]["ConnectivityTargetView"][];
         };
         /**
          * @description How far a delivery has come.

@@ -5,6 +5,7 @@ type Schemas = components["schemas"];
 
 export type Overview = Schemas["Overview"];
 export type AgentView = Schemas["AgentView"];
+export type ConnectivityView = Schemas["ConnectivityView"];
 export type EgressView = Schemas["EgressView"];
 export type EgressChangeView = Schemas["EgressChangeView"];
 export type Summary = Schemas["Summary"];

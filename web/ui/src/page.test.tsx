@@ -165,6 +165,29 @@ describe("the page", () => {
     expect(banners[2]).toContain("this agent stands on node-1");
   });
 
+  it("says whether the agent itself sees, and who is asked for that", () => {
+    const data = sample([service("ns/a")]);
+    const { at, started_at: since } = data;
+    data.agent.connectivity.targets = [
+      { target: "192.0.2.1", asked_at: at, latency_ms: 0.42 },
+      { target: "tcp://198.51.100.1:443", asked_at: at, error: "no answer within 1000 ms" },
+      { target: "https://control.example.net/healthz" },
+    ];
+    const targets = (shown: Element) =>
+      [...shown.querySelectorAll("footer li")].map((one) => one.textContent);
+    const [gateway, router, control] = targets(show(data));
+    expect(gateway).toMatch(/^192.0.2.1, answered in 0.42 ms, .* ago$/);
+    expect(router).toMatch(/^tcp:\/\/198.51.100.1:443, no answer within 1000 ms, .* ago$/);
+    expect(control).toBe("https://control.example.net/healthz, not asked yet");
+    expect(text(page(), "footer")).toContain("connectivityseeing for ");
+    expect(page().querySelectorAll(".banner")).toHaveLength(0);
+
+    data.agent.connectivity = { blind: true, since, targets: [] };
+    const blind = show(data);
+    expect(text(blind, "footer")).toContain("connectivityblind for ");
+    expect(text(blind, ".banner")).toMatch(/^The agent cannot see\. .* counts as unknown/);
+  });
+
   it("tells of a new egress address among the changes", () => {
     const data = sample([service("ns/a")]);
     const source = "stun stun.example.net:3478";

@@ -74,6 +74,7 @@ export function overview(services: ServiceView[], probes: ProbeView[] = []): Ove
       config: { path: "probes.toml", loaded_at: AT, error: null },
       store: { ok: true, error: null, buffered: 0, lost: 0 },
       scheduler: { probes: services.length, rounds: 10, flows: 40, missed: 0 },
+      connectivity: { blind: false, since: "2026-11-22T03:12:45Z", targets: [] },
       egress: [],
       egress_changes: [],
       notices: [],

@@ -104,6 +104,7 @@ export const FAILURES: Words = new Map([
   ["status", "error status"],
   ["unexpected", "other answer than expected"],
   ["vantage", "could not leave this host"],
+  ["blind", "agent could not see"],
   ["agent", "agent's own fault"],
 ]);
 

@@ -131,6 +131,7 @@ fn plan(egress: config::Egress) -> Arc<Plan> {
         endpoints: Vec::new(),
         hosts: Vec::new(),
         egress,
+        connectivity: None,
         book: AddressBook { nodes: vec![node], ..AddressBook::default() },
         receivers: Vec::new(),
         policy: Policy::default(),

@@ -73,8 +73,8 @@ fn every_echo_format_can_be_written() {
 #[test]
 fn the_parser_takes_every_key_of_the_schema() {
     let by_interval = fs::read_to_string(fixture("every-key.toml")).unwrap();
-    let by_cron = by_interval.replace("\nevery = ", "\ncron = \"0 * * * *\"\ntime_zone = ");
-    let by_cron = by_cron.replace("= \"20s\"", "= \"Europe/Berlin\"");
+    let cron = "cron = \"0 * * * *\"\ntime_zone = \"Europe/Berlin\"";
+    let by_cron = by_interval.replace("\nevery = \"20s\"", &format!("\n{cron}"));
     let by_cron = by_cron.replace("api_token = \"hidden-hidden-hidden\"", "api_token_file = \"api.token\"");
     let mut keys = BTreeSet::new();
     let files = files();

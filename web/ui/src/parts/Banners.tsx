@@ -27,9 +27,15 @@ export function Banners() {
 }
 
 function AgentBanners({ agent }: { agent: AgentView }) {
-  const { config, store, notices } = agent;
+  const { config, connectivity, store, notices } = agent;
   return (
     <>
+      {connectivity.blind && (
+        <Banner tone="bad" title="The agent cannot see">
+          Whatever has been silent for <Ago at={connectivity.since} /> counts as unknown: the agent’s
+          own network is at fault.
+        </Banner>
+      )}
       {!store.ok && (
         <Banner tone="bad" title="The store fails">
           {store.error ?? "unknown error"}. Probing goes on; {count(store.buffered, "result")} held

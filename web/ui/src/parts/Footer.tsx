@@ -3,9 +3,10 @@ import type { ComponentChildren } from "preact";
 import type { EgressView, Overview } from "../overview";
 import { grouped, latency } from "../words";
 import { Ago } from "./Ago";
+import { Connectivity } from "./Connectivity";
 
 export function Footer({ data }: { data: Overview }) {
-  const { config, scheduler, store, egress } = data.agent;
+  const { config, scheduler, store, connectivity, egress } = data.agent;
   return (
     <footer>
       <h2 class="unseen">Agent</h2>
@@ -24,6 +25,9 @@ export function Footer({ data }: { data: Overview }) {
         <Fact term="store">{store.ok ? "ok" : "failing"}</Fact>
         <Fact term="configuration">
           <code>{config.path}</code>, loaded <Ago at={config.loaded_at} after=" ago" />
+        </Fact>
+        <Fact term="connectivity">
+          <Connectivity connectivity={connectivity} />
         </Fact>
         {egress.length > 0 && (
           <Fact term="egress">

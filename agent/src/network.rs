@@ -1,4 +1,4 @@
-//! Tells when this host's addresses or routes change: the way out may be another one then.
+//! Tells when this host's addresses and routes, or its links change: the way out may be another one then, or gone.
 //!
 //! What exactly has changed does not matter, so the kernel's messages are not read, only noticed. What comes faster
 //! than it is noticed is dropped by the kernel, which is noticed, too.
@@ -8,7 +8,8 @@ use rtnetlink::{
     sys::{AsyncSocket as _, AsyncSocketExt as _, SocketAddr, TokioSocket, protocols::NETLINK_ROUTE},
 };
 
-const GROUPS: [MulticastGroup; 4] = [
+/// What tells of addresses and routes.
+const WAYS: &[MulticastGroup] = &[
     MulticastGroup::Ipv4Ifaddr,
     MulticastGroup::Ipv6Ifaddr,
     MulticastGroup::Ipv4Route,
@@ -16,7 +17,7 @@ const GROUPS: [MulticastGroup; 4] = [
 ];
 
 /// A view of this host's network.
-pub(super) enum Network {
+pub(crate) enum Network {
     /// What the kernel tells.
     Watched(TokioSocket),
     /// Without the kernel's help nothing ever changes.
@@ -27,16 +28,24 @@ pub(super) enum Network {
 }
 
 impl Network {
-    /// Begins to look.
-    pub(super) fn watch() -> Self {
-        open().map(Self::Watched).unwrap_or_else(|error| {
+    /// Begins to look at addresses and routes.
+    pub(crate) fn of_ways() -> Self {
+        open(WAYS).map(Self::Watched).unwrap_or_else(|error| {
             tracing::warn!(%error, "failed to watch this host's addresses; the egress address is asked for on schedule alone");
             Self::Unwatched
         })
     }
 
+    /// Begins to look at links.
+    pub(crate) fn of_links() -> Self {
+        open(&[MulticastGroup::Link]).map(Self::Watched).unwrap_or_else(|error| {
+            tracing::warn!(%error, "failed to watch this host's links; a lost one is noticed by what fails for it");
+            Self::Unwatched
+        })
+    }
+
     /// Waits for the next change.
-    pub(super) async fn changed(&mut self) {
+    pub(crate) async fn changed(&mut self) {
         match self {
             Self::Watched(socket) => {
                 let mut beginning = [0; 16];
@@ -53,9 +62,9 @@ impl Network {
     }
 }
 
-fn open() -> std::io::Result<TokioSocket> {
+fn open(groups: &[MulticastGroup]) -> std::io::Result<TokioSocket> {
     let mut socket = TokioSocket::new(NETLINK_ROUTE)?;
-    let groups = GROUPS.iter().fold(0, |groups, group| groups | 1 << (*group as u32 - 1));
+    let groups = groups.iter().fold(0, |groups, group| groups | 1 << (*group as u32 - 1));
     socket.socket_mut().bind(&SocketAddr::new(0, groups))?;
     Ok(socket)
 }
