@@ -3,13 +3,14 @@
 use std::{collections::BTreeMap, path::Path};
 
 use chrono::{DateTime, TimeDelta, Utc};
+use serde::{Serialize, de::DeserializeOwned};
 use vipwatch_model::{
     address::{AddressBook, Node},
-    alert::{Alert, Board, Known, Nodes},
+    alert::{Alert, AlertKey, AlertKind, Board, Event, Known, Nodes, Severity},
     egress::Egress,
     flow::{Flow, Outcome, Phases, SourceReport},
     judge::{self, Scene},
-    notification::Notification,
+    notification::{Acknowledgement, Companion, Notification, Resolution},
     probe::{Expectation, Limits, Probe, ProbeName, Subject, TrafficPolicy, Transport},
     rule::Rules,
     state::Machine,
@@ -84,15 +85,60 @@ fn the_examples_are_what_the_code_writes() {
     let opened = Notification::opened(alert.clone(), "office-fra", page);
     let resolved = Notification::resolved(alert, resolution, "office-fra", page);
 
+    let test = Notification::test(
+        "01a20621-3b6e-7c54-8f1a-5d0f2c9f7e10".to_owned(),
+        "ops",
+        "office-fra",
+        page,
+        at("2026-11-23T03:28:00Z"),
+    );
+
+    for notification in [opened, resolved, test] {
+        is_in_the_document(&notification);
+    }
+}
+
+#[test]
+fn so_are_the_parts_of_them() {
+    let since = at("2026-11-23T03:14:15Z");
+    let key = AlertKey::of_vantage(AlertKind::NodeUnhealthy, "default/echo-server@node-1");
+    let id = "01a20614-d318-7a02-8b4e-1f0c5d7e9a33".to_owned();
+    let alert = Alert {
+        service: Some("default/echo-server".into()),
+        node: Some("node-1".into()),
+        target: "192.0.2.11:30001".into(),
+        title: "node-1 lost its last ready endpoint of default/echo-server".into(),
+        reason: "node-1 has no ready endpoint of default/echo-server.".into(),
+        flows_answered: 1,
+        flows: 1,
+        ..Alert::of_vantage(id, key, Severity::Warning, since, since)
+    };
+    let resolution =
+        Resolution::because(&alert, "node-1 has a ready endpoint again.".into(), at("2026-11-23T03:14:35Z"));
+    is_in_the_document(&Companion {
+        event: Event::Opened,
+        consequence: true,
+        alert,
+        resolution: None,
+        acknowledgement: None,
+    });
+    is_in_the_document(&Acknowledgement {
+        by: "mia@desk-7".into(),
+        comment: "rolling the chart back".into(),
+        at: at("2026-11-23T03:15:10Z"),
+    });
+    let reason = format!("It was over before it could be told. {}", resolution.reason);
+    is_in_the_document(&Resolution { superseded: true, reason, ..resolution });
+}
+
+/// The document shows `example` as it is written now, and it can be read back.
+fn is_in_the_document<T>(example: &T)
+where
+    T: Serialize + DeserializeOwned + PartialEq + std::fmt::Debug,
+{
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/webhook.md");
     let doc = std::fs::read_to_string(path).unwrap();
-    for notification in [opened, resolved] {
-        let example = serde_json::to_string_pretty(&notification).unwrap();
-        assert!(
-            doc.contains(&example),
-            "docs/webhook.md lacks this example as it is written now:\n{example}"
-        );
-        let back: Notification = serde_json::from_str(&example).unwrap();
-        assert_eq!(back, notification);
-    }
+    let text = serde_json::to_string_pretty(example).unwrap();
+    assert!(doc.contains(&text), "docs/webhook.md lacks this example as it is written now:\n{text}");
+    assert_eq!(serde_json::from_str::<T>(&text).unwrap(), *example);
 }
