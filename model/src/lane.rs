@@ -113,10 +113,9 @@ impl Lane {
         self.backlog.ask(room).then_some(self.room)
     }
 
-    /// The database has answered: `oldest` are the oldest pending deliveries and all digests, and so many more are `left` there.
-    /// What is newer than these and held is left to the database again, unless these are all.
-    pub fn restock(&mut self, oldest: Vec<Delivery>, pending: usize, now: DateTime<Utc>) -> Option<Decision> {
-        let left = pending.saturating_sub(oldest.len());
+    /// The database has answered: `oldest` are the oldest pending deliveries and all digests, and so many more are `left`
+    /// there. What is newer than these and held is left to the database again, unless these are all.
+    pub fn restock(&mut self, oldest: Vec<Delivery>, left: usize, now: DateTime<Utc>) -> Option<Decision> {
         let mut held = std::mem::take(&mut self.waiting);
         for mut delivery in oldest {
             let mut decided = self.unwritten.iter().flat_map(|decision| &decision.rows);
