@@ -1,15 +1,19 @@
-//! What requests say: JSON bodies and query strings, bounded in size and time, with nothing unknown in them.
+//! What requests say: ids, query strings and JSON bodies, bounded in size and time, with nothing unknown in them.
 
 use axum::{
     body::Body,
-    extract::{FromRequest, FromRequestParts, Query, Request},
+    extract::{FromRequest, FromRequestParts, Path, Query, Request},
     http::{StatusCode, header, request::Parts},
 };
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use serde::de::DeserializeOwned;
 use tokio::time::timeout;
 
-use crate::{problem::Declined, routes::Shared};
+use crate::{
+    line::{NAME, line},
+    problem::Declined,
+    routes::Shared,
+};
 
 /// The largest body that is read, in bytes. A silence with every field full is a fraction of it.
 const LARGEST: usize = 64 << 10;
@@ -63,5 +67,19 @@ impl<T: DeserializeOwned> FromRequestParts<Shared> for Asked<T> {
                 format!("the query cannot be read: {}", rejection.body_text()),
             )
         })
+    }
+}
+
+/// The id in a path.
+pub(crate) struct Id(pub(crate) String);
+
+impl FromRequestParts<Shared> for Id {
+    type Rejection = Declined;
+
+    async fn from_request_parts(parts: &mut Parts, shared: &Shared) -> Result<Self, Declined> {
+        let Path(id) = Path::<String>::from_request_parts(parts, shared)
+            .await
+            .map_err(|_| Declined::new(StatusCode::BAD_REQUEST, "the id in the path is no text"))?;
+        line("the id", &id, NAME).map(Self)
     }
 }

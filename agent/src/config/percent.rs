@@ -23,11 +23,11 @@ impl<const MIN: u32, const MAX: u32> Text for Percent<MIN, MAX> {
 
     fn parse(text: &str) -> Result<Self, Complaint> {
         let digits = text.strip_suffix('%').filter(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()));
-        let share = digits.and_then(|digits| digits.parse().ok()).ok_or_else(Complaint::expected::<Self>)?;
-        if !(MIN..=MAX).contains(&share) {
-            return Err(Complaint::new(format!("expected a share from {MIN}% to {MAX}%")));
-        }
-        Ok(Self(share))
+        let share = digits.and_then(|digits| digits.parse().ok()).filter(|share| (MIN..=MAX).contains(share));
+        share.map(Self).ok_or_else(|| {
+            let hint = format!("a whole number from \"{MIN}%\" to \"{MAX}%\"");
+            Complaint::new("this is not a share in percent").hint(hint)
+        })
     }
 
     fn pattern() -> Option<String> {

@@ -34,10 +34,12 @@ impl Budget {
 
     /// How many notifications may go out at once.
     pub(super) fn left(&self, now: DateTime<Utc>) -> usize {
-        let missing = self.missing(now).as_seconds_f64() / self.each().as_seconds_f64();
+        let (missing, each) = (self.missing(now), self.each());
+        let microseconds =
+            |time: TimeDelta| u64::try_from(time.num_microseconds().unwrap_or(i64::MAX)).unwrap_or(0).max(1);
         // A token is there when it is there but for rounding.
-        let left = f64::from(self.notifications()) - (missing - 1e-6).max(0.0).ceil();
-        left.max(0.0) as usize
+        let used = (microseconds(missing) - 1).div_ceil(microseconds(each));
+        usize::try_from(u64::from(self.notifications()).saturating_sub(used)).unwrap_or(usize::MAX)
     }
 
     /// When the next one may go out, if none may now.

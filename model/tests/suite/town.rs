@@ -246,7 +246,7 @@ impl Town {
         for (name, group) in dispatch.groups {
             match group {
                 Some(group) => {
-                    drop(self.database.groups.insert(name, serde_json::to_string(&group).unwrap()))
+                    drop(self.database.groups.insert(name, serde_json::to_string(&group).unwrap()));
                 }
                 None => drop(self.database.groups.remove(&name)),
             }
@@ -319,8 +319,6 @@ impl Town {
         let entry = |id: &str| self.dispatcher.open_alerts().find(|entry| entry.alert.id == id).unwrap();
         held.iter().map(|(id, held)| format!("{}: {}", words(&entry(id).alert), why(held))).collect()
     }
-
-    /// Alerts that the database knows, and whether they are open.
 
     /// Alerts that the database knows, and whether they are open.
     pub(crate) fn alerts(&self) -> impl Iterator<Item = (&str, bool)> {

@@ -3,7 +3,7 @@
 
 use axum::{
     Json,
-    extract::{Path, State},
+    extract::State,
     http::{StatusCode, header},
     response::{IntoResponse, Response},
 };
@@ -15,7 +15,7 @@ use crate::{
         AcknowledgementView, AlertView, Asking, DeliveryFilter, MatcherView, NewAcknowledgement, NewSilence,
         OutboxEntry, Problem, Retried, Retry, SilenceView,
     },
-    body::{Asked, Told},
+    body::{Asked, Id, Told},
     control::Refusal,
     guard::Admitted,
     line::{COMMENT, NAME, line},
@@ -47,7 +47,7 @@ pub(super) async fn alerts(State(shared): State<Shared>) -> Response {
 pub(super) async fn acknowledge(
     admitted: Admitted,
     State(shared): State<Shared>,
-    Path(id): Path<String>,
+    Id(id): Id,
     Told(told): Told<NewAcknowledgement>,
 ) -> Result<Response, Declined> {
     let operator = admitted.operator(&told.by)?;
@@ -117,7 +117,7 @@ pub(super) async fn silence(
 pub(super) async fn end_silence(
     admitted: Admitted,
     State(shared): State<Shared>,
-    Path(id): Path<String>,
+    Id(id): Id,
     Asked(asking): Asked<Asking>,
 ) -> Result<Response, Declined> {
     let operator = admitted.operator(&asking.by)?;

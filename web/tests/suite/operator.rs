@@ -44,6 +44,10 @@ async fn an_alert_is_acknowledged_once_it_is_known_by_whom() {
     assert_refused(&post(server.address, ACK, r#"{"by": " "}"#).await, 422, "by is empty");
     let unknown = post(server.address, "/api/v1/alerts/none/acknowledgement", BY_KIM).await;
     assert_refused(&unknown, 404, "there is no none");
+    let garbage = post(server.address, "/api/v1/alerts/%FF/acknowledgement", BY_KIM).await;
+    assert_refused(&garbage, 400, "no text");
+    let long = format!("/api/v1/alerts/{}/acknowledgement", "a".repeat(300));
+    assert_refused(&post(server.address, &long, BY_KIM).await, 422, "longer than 253");
 }
 
 #[tokio::test]
