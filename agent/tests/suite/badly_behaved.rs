@@ -172,7 +172,7 @@ async fn one_that_sends_elsewhere() {
             "HTTP/1.1 {status} Elsewhere\r\nlocation: http://{elsewhere}/\r\ncontent-length: 0\r\n\r\n"
         );
         for reply in replies(say(answer)).await {
-            assert_eq!(refused(reply), format!("HTTP {status} (redirects are not followed)"));
+            assert_eq!(later(reply), format!("HTTP {status} (redirects are not followed)"));
         }
     }
     assert_eq!(visits.load(Ordering::SeqCst), 0);
