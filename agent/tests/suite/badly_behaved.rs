@@ -21,7 +21,7 @@ use vipwatch::outbox::{Receiver, Reply};
 
 use crate::{
     authority::{Authority, Issued, named},
-    told::{later, opened, receiver, refused, serve, tell},
+    told::{later, opened, receiver, serve, tell},
 };
 
 const TIMEOUT: Duration = Duration::from_millis(600);
