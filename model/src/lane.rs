@@ -124,7 +124,7 @@ impl Lane {
             } else if !decided.any(|row| row.delivery.key == delivery.key) {
                 // Its pause was for a receiver that failed. This one is not known to.
                 if !self.circuit.is_failing() {
-                    delivery.next_at = delivery.next_at.min(now);
+                    hurry(&mut delivery, now);
                 }
                 self.waiting.push(delivery);
             }
@@ -270,9 +270,7 @@ impl Lane {
     }
 
     fn hurry(&mut self, now: DateTime<Utc>) {
-        for delivery in &mut self.waiting {
-            delivery.next_at = delivery.next_at.min(now);
-        }
+        self.waiting.iter_mut().for_each(|delivery| hurry(delivery, now));
     }
 
     /// The clock may have been set back meanwhile: nothing waits for longer than the longest pause.
@@ -292,4 +290,9 @@ impl Lane {
         self.unwritten.push(decision.clone());
         Some(decision)
     }
+}
+
+/// It is due at once, and before what was written later.
+fn hurry(delivery: &mut Delivery, now: DateTime<Utc>) {
+    delivery.next_at = delivery.created_at.min(now);
 }
