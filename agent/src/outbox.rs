@@ -26,11 +26,11 @@ mod teams;
 mod template;
 mod webhook;
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use tokio::{
     sync::{mpsc, watch},
-    task::JoinSet,
+    task::{self, JoinError, JoinSet},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -45,6 +45,9 @@ use crate::{
     config,
     store::{LaneId, Notice, Record, Retry, Store},
 };
+
+/// How long a lane that failed is left alone, so that one that fails at once does not do so all the time.
+const PAUSE: Duration = Duration::from_secs(10);
 
 /// What the outbox is told.
 pub enum Command {
@@ -72,8 +75,16 @@ pub async fn run(
     shutdown: CancellationToken,
 ) {
     let statuses = Arc::new(statuses);
-    let mut lanes =
-        Lanes { standing, store, clock, statuses, begun: 0, lanes: HashMap::new(), tasks: JoinSet::new() };
+    let mut lanes = Lanes {
+        standing,
+        store,
+        clock,
+        statuses,
+        begun: 0,
+        lanes: HashMap::new(),
+        failed: HashMap::new(),
+        tasks: JoinSet::new(),
+    };
     loop {
         tokio::select! {
             () = shutdown.cancelled() => break,
@@ -82,12 +93,7 @@ pub async fn run(
                 Command::Retry { ids, receiver, reply } => lanes.retry(ids, receiver, reply),
             },
             Some(notice) = notices.recv() => lanes.hear(notice).await,
-            Some(ended) = lanes.tasks.join_next() => {
-                // The panic itself has been logged by the panic hook.
-                if ended.is_err() {
-                    tracing::error!("a receiver's lane failed; its deliveries go on after a restart");
-                }
-            }
+            Some(ended) = lanes.tasks.join_next_with_id() => lanes.ended(ended, &shutdown),
         }
     }
     lanes.tasks.join_all().await;
@@ -102,7 +108,10 @@ struct Lanes {
     /// How many lanes there have been.
     begun: u64,
     lanes: HashMap<String, Door>,
-    tasks: JoinSet<()>,
+    /// Receivers whose lanes failed and begin anew after a pause.
+    failed: HashMap<String, config::Receiver>,
+    /// The lanes, and the pauses after failures: those give the receiver.
+    tasks: JoinSet<Option<String>>,
 }
 
 /// The way into a lane.
@@ -110,6 +119,7 @@ struct Door {
     config: watch::Sender<config::Receiver>,
     notices: mpsc::Sender<Notice>,
     stop: CancellationToken,
+    task: task::Id,
 }
 
 impl Lanes {
@@ -118,6 +128,8 @@ impl Lanes {
             let configured = receivers.iter().map(|receiver| receiver.name.clone()).collect();
             self.store.push(Record::Stranded { configured, at: self.clock.now() });
         }
+        // All that are configured and have no lane begin below.
+        self.failed.clear();
         self.lanes.retain(|name, lane| {
             let stays = receivers.iter().any(|receiver| receiver.name == *name);
             if !stays {
@@ -157,8 +169,40 @@ impl Lanes {
             self.clock.clone(),
             Arc::clone(&self.statuses),
         );
-        self.tasks.spawn(lane.run(heard, stop.clone()));
-        self.lanes.insert(name, Door { config, notices, stop });
+        let run = lane.run(heard, stop.clone());
+        let task = self
+            .tasks
+            .spawn(async {
+                run.await;
+                None
+            })
+            .id();
+        self.lanes.insert(name, Door { config, notices, stop, task });
+    }
+
+    /// A task has ended. A lane that failed begins anew after a pause: what it held is in the database.
+    fn ended(&mut self, ended: Result<(task::Id, Option<String>), JoinError>, shutdown: &CancellationToken) {
+        match ended {
+            Ok((_, receiver)) => {
+                if let Some(config) = receiver.and_then(|receiver| self.failed.remove(&receiver)) {
+                    self.begin(config, shutdown.child_token());
+                }
+            }
+            // The panic itself has been logged by the panic hook.
+            Err(error) => {
+                let Some((receiver, lane)) = self.lanes.extract_if(|_, lane| lane.task == error.id()).next()
+                else {
+                    return;
+                };
+                tracing::error!(%receiver, "a receiver's lane failed; it begins anew in a moment");
+                self.failed.insert(receiver.clone(), lane.config.borrow().clone());
+                let pause = shutdown.clone().cancelled_owned();
+                self.tasks.spawn(async move {
+                    let _ = tokio::time::timeout(PAUSE, pause).await;
+                    Some(receiver)
+                });
+            }
+        }
     }
 
     fn retry(&self, ids: Vec<i64>, receiver: Option<String>, reply: mpsc::Sender<Result<usize, String>>) {

@@ -62,6 +62,8 @@ pub struct Lane {
     backlog: Backlog,
     /// Whether the receiver has refused a digest.
     refuses_digests: bool,
+    /// Whether deliveries were put back that the database has not given yet.
+    put_back: bool,
 }
 
 impl Lane {
@@ -79,6 +81,7 @@ impl Lane {
             budget: manner.limit.map(Budget::new),
             backlog: Backlog::default(),
             refuses_digests: false,
+            put_back: false,
         }
     }
 
@@ -93,11 +96,12 @@ impl Lane {
         self.hurry(now);
     }
 
-    /// Takes a new delivery, which is in the database already.
+    /// Takes a new delivery, which is in the database already. It waits for the circuit for a minute at most.
     pub fn accept(&mut self, delivery: Delivery, now: DateTime<Utc>) -> Option<Decision> {
         if self.holds(&delivery.key) {
             return None;
         }
+        self.circuit.shorten(now);
         if self.backlog.beyond > 0 || self.waiting.len() >= self.room {
             self.backlog.add(1);
             return None;
@@ -133,6 +137,9 @@ impl Lane {
             let is_busy = self.in_flight.as_ref() == Some(&delivery.key);
             left == 0 || is_busy || delivery.event == Event::Digest || delivery.digest.is_some()
         });
+        if std::mem::take(&mut self.put_back) {
+            self.circuit.release();
+        }
         self.waiting.append(&mut held);
         self.waiting.sort_by_key(|delivery| delivery.event != Event::Digest);
         self.backlog.answered(left);
@@ -150,8 +157,11 @@ impl Lane {
         self.backlog.unreadable();
     }
 
-    /// So many deliveries were put back in the database.
+    /// So many deliveries were put back in the database, by somebody who wants them to be attempted now.
     pub fn put_back(&mut self, deliveries: usize) {
+        // Again when the database has given them: something else may have failed meanwhile.
+        self.circuit.release();
+        self.put_back = true;
         self.backlog.add(deliveries);
     }
 

@@ -1,8 +1,8 @@
 //! PagerDuty: events of its Events API v2.
 //!
-//! An incident is known by the id of the alert that led it (its `dedup_key`): that alert triggers it, with those that are
-//! told along in its details. When alerts are acknowledged or over, each of them says so under its own id, as nobody
-//! remembers which of them led: PagerDuty drops what is about no open incident.
+//! Each alert has an incident of its own, known by the alert's id (its `dedup_key`): it is triggered, acknowledged and
+//! resolved with that alert and no other. So an incident is never over while an alert that was told along is open. The
+//! details of the leading alert's incident tell of the others.
 
 use std::{
     sync::{Mutex, PoisonError},
@@ -21,7 +21,7 @@ use super::{
     exchange::Exchanges,
     post::{Letter, Post},
     receiver::{Message, Reply},
-    story::{Story, worst},
+    story::Story,
 };
 use crate::config::{self, Secret};
 
@@ -76,7 +76,9 @@ fn events(notification: &Notification) -> Vec<Value> {
     let all: Vec<(Event, &Alert)> = std::iter::once(leading).chain(also).collect();
     let each = |action| all.iter().map(|(_, alert)| about(action, alert)).collect();
     match notification.event {
-        Event::Opened | Event::Reminder => vec![trigger(&notification.alert, notification)],
+        Event::Opened | Event::Reminder => {
+            all.iter().map(|(_, alert)| trigger(alert, notification)).collect()
+        }
         Event::Acknowledged => each("acknowledge"),
         Event::Resolved => each("resolve"),
         Event::Digest => digest(&all, notification),
@@ -86,29 +88,33 @@ fn events(notification: &Notification) -> Vec<Value> {
     }
 }
 
-/// One incident for all that is open, and what becomes of others.
+/// Incidents for all that is open, and what becomes of others.
 fn digest(all: &[(Event, &Alert)], notification: &Notification) -> Vec<Value> {
     let over = |id: &str| all.iter().any(|(event, alert)| *event == Event::Resolved && alert.id == id);
     let open = |(event, alert): &&(Event, &Alert)| {
         matches!(event, Event::Opened | Event::Reminder) && !over(&alert.id)
     };
-    let incident = all.iter().find(open).map(|(_, alert)| trigger(alert, notification));
+    let incidents = all.iter().filter(open).map(|(_, alert)| trigger(alert, notification));
     let others = all.iter().filter_map(|(event, alert)| match event {
         Event::Acknowledged => Some(about("acknowledge", alert)),
         Event::Resolved => Some(about("resolve", alert)),
         _ => None,
     });
-    incident.into_iter().chain(others).collect()
+    incidents.chain(others).collect()
 }
 
-/// An event about the incident that `alert` leads, if it leads one.
+/// An event about the incident of `alert`.
 fn about(action: &str, alert: &Alert) -> Value {
     json!({ "event_action": action, "dedup_key": alert.id })
 }
 
-/// Opens the incident that `alert` leads, or tells more of it.
+/// Opens the incident of `alert`, which `notification` tells, or tells more of it. That of a companion tells its own
+/// story alone.
 fn trigger(alert: &Alert, notification: &Notification) -> Value {
-    let story = Story::of(notification);
+    let leads = alert.id == notification.alert.id;
+    let own =
+        (!leads).then(|| Notification::opened(alert.clone(), &notification.vantage, &notification.page));
+    let story = Story::of(own.as_ref().unwrap_or(notification));
     let fits = |event: &Value| event.to_string().len() < EVENT;
     shrink(16_384, fits, |share| {
         let mut event = about("trigger", alert);
@@ -118,7 +124,7 @@ fn trigger(alert: &Alert, notification: &Notification) -> Value {
         event["payload"] = json!({
             "summary": to_characters(&story.title, SUMMARY),
             "source": to_characters(&alert.target, share),
-            "severity": severity(worst(notification)),
+            "severity": severity(alert.severity),
             "timestamp": alert.opened_at.to_rfc3339_opts(SecondsFormat::Millis, true),
             "component": to_characters(alert.node.as_deref().unwrap_or(&alert.probe), share),
             "class": alert.key.kind,
@@ -173,9 +179,9 @@ mod tests {
     }
 
     #[test]
-    fn an_incident_is_known_by_the_alert_that_led_it() {
-        assert_eq!(actions(&sample::opened()), ["trigger 1"]);
-        assert_eq!(actions(&sample::reminder()), ["trigger 1"], "the same incident again");
+    fn every_alert_has_an_incident_of_its_own() {
+        assert_eq!(actions(&sample::opened()), ["trigger 1", "trigger 2", "trigger 3"]);
+        assert_eq!(actions(&sample::reminder()), ["trigger 1", "trigger 2", "trigger 3"], "the same again");
         assert_eq!(actions(&sample::acknowledged()), ["acknowledge 1", "acknowledge 2", "acknowledge 3"]);
         assert_eq!(actions(&sample::resolved()), ["resolve 1", "resolve 2"]);
         assert_eq!(actions(&sample::superseded()), ["resolve 1"]);
@@ -183,11 +189,20 @@ mod tests {
     }
 
     #[test]
-    fn a_digest_ends_incidents_and_opens_one() {
+    fn a_digest_opens_incidents_and_ends_others() {
         let mut digest = sample::digest();
         assert_eq!(actions(&digest), ["trigger 2", "resolve 1", "acknowledge 3"]);
         digest.also[0].alert.id.clone_from(&digest.alert.id);
         assert_eq!(actions(&digest), ["resolve 2", "acknowledge 3"], "opened, and over by now");
+    }
+
+    #[test]
+    fn an_incident_tells_of_its_own_alert() {
+        let events = events(&sample::opened());
+        let severities: Vec<_> = events.iter().map(|event| &event["payload"]["severity"]).collect();
+        assert_eq!(severities, ["critical", "warning", "warning"]);
+        let summary = events[1]["payload"]["summary"].as_str().unwrap();
+        assert!(summary.contains("node-2 does not answer"), "{summary}");
     }
 
     #[test]

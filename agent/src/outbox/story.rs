@@ -148,7 +148,7 @@ fn tone(notification: &Notification) -> Tone {
 }
 
 /// The worst severity of what is told and open; where all of it is over, that of what leads.
-pub(super) fn worst(notification: &Notification) -> Severity {
+fn worst(notification: &Notification) -> Severity {
     // The worst comes first in the order of severities.
     open(notification).map(|alert| alert.severity).min().unwrap_or(notification.alert.severity)
 }

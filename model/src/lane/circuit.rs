@@ -9,6 +9,9 @@ use super::backoff::{LONGEST, retry_delay};
 /// How many failures in a row open the circuit.
 pub const FAILURES: u32 = 5;
 
+/// The longest time that something new waits for a circuit: it may be the agent's own network that was down.
+const LONGEST_FOR_NEW: TimeDelta = TimeDelta::minutes(1);
+
 /// Whether a receiver can be asked, by what its last attempts came to.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Circuit {
@@ -16,6 +19,8 @@ pub struct Circuit {
     open_since: Option<DateTime<Utc>>,
     /// Nothing is attempted before: the circuit's pause, or what the receiver asked for.
     hold: Option<DateTime<Utc>>,
+    /// Until when the receiver asked to be left alone.
+    asked: Option<DateTime<Utc>>,
 }
 
 impl Circuit {
@@ -29,12 +34,24 @@ impl Circuit {
     /// An attempt failed. `jitter` and `retry_after` are those of [`retry_delay`].
     pub(super) fn failed(&mut self, now: DateTime<Utc>, jitter: f64, retry_after: Option<Duration>) {
         self.failures = self.failures.saturating_add(1);
+        self.asked = retry_after.map(|asked| now + after(asked.min(LONGEST)));
         if self.failures >= FAILURES {
             self.open_since.get_or_insert(now);
             self.hold = Some(now + after(retry_delay(self.failures, jitter, retry_after)));
-        } else if let Some(asked) = retry_after {
-            self.hold = Some(now + after(asked.min(LONGEST)));
+        } else if self.asked.is_some() {
+            self.hold = self.asked;
         }
+    }
+
+    /// There is something new to tell: that waits for a minute at most, unless the receiver asked for more.
+    pub(super) fn shorten(&mut self, now: DateTime<Utc>) {
+        let latest = Some(now + LONGEST_FOR_NEW).max(self.asked);
+        self.hold = self.hold.min(latest);
+    }
+
+    /// Somebody wants an attempt now.
+    pub(super) fn release(&mut self) {
+        (self.hold, self.asked) = (None, None);
     }
 
     /// Since when it is open: one attempt per pause, and everything else waits.
@@ -56,7 +73,9 @@ impl Circuit {
 
     /// The clock may have been set back: nothing waits for longer than the longest pause.
     pub(super) fn not_after(&mut self, latest: DateTime<Utc>) {
-        self.hold = self.hold.map(|hold| hold.min(latest));
+        for at in [&mut self.hold, &mut self.asked].into_iter().flatten() {
+            *at = latest.min(*at);
+        }
     }
 }
 

@@ -5,6 +5,7 @@ mod rig;
 
 use std::time::Duration;
 
+use chrono::TimeDelta;
 use vipwatch_model::{
     alert::{Event, Severity},
     delivery::DeliveryState,
@@ -130,7 +131,7 @@ fn a_dead_receiver_costs_one_attempt_per_pause_however_much_waits() {
     }
     let begun = rig.now;
     let mut attempts = 0;
-    while rig.now - begun < chrono::TimeDelta::days(1) {
+    while rig.now - begun < TimeDelta::days(1) {
         match rig.step() {
             Step::Attempt(delivery) => rig.end(delivery, later("connection refused")),
             Step::Wait(until) => {
@@ -172,7 +173,7 @@ fn a_receiver_that_asks_for_time_gets_it_for_everything_that_waits() {
     rig.accept(opened(&["b"]));
     let busy = rig::later_after("HTTP 429", 120);
     rig.attempt(busy);
-    assert_eq!(rig.waits(), Some(rig.now + chrono::TimeDelta::seconds(120)));
+    assert_eq!(rig.waits(), Some(rig.now + TimeDelta::seconds(120)));
     rig.lane.reconfigure(Manner::default(), rig.now);
     assert_eq!(rig.attempt(TAKEN), "a-opened", "what is configured anew is tried at once");
 }
@@ -198,6 +199,53 @@ fn an_opening_that_is_put_back_goes_before_the_end_that_waits() {
     rig.put_back("a-opened");
     assert_eq!(rig.attempt(TAKEN), "a-opened");
     assert_eq!(rig.attempt(TAKEN), "a-acknowledged");
+}
+
+/// A rig whose receiver has failed for so long that it is asked once per hour.
+fn long_dead() -> Rig {
+    let mut rig = Rig::new(Manner::default());
+    rig.accept(opened(&["dead"]));
+    assert_eq!(rig.attempt(refused("HTTP 400")), "dead-opened");
+    rig.accept(opened(&["a"]));
+    for _ in 0..20 {
+        let attempt = rig.begin();
+        rig.end(attempt, later("connection refused"));
+        rig.now = rig.waits().unwrap();
+    }
+    assert_eq!(rig.attempt(later("connection refused")), "a-opened");
+    assert_eq!(rig.waits(), Some(rig.now + TimeDelta::hours(1)));
+    rig
+}
+
+#[test]
+fn what_is_new_waits_for_a_circuit_for_a_minute_at_most() {
+    let mut rig = long_dead();
+    rig.accept(opened(&["b"]));
+    let soon = rig.now + TimeDelta::minutes(1);
+    assert_eq!(rig.waits(), Some(soon));
+    rig.now += TimeDelta::seconds(59);
+    rig.accept(opened(&["c"]));
+    assert_eq!(rig.waits(), Some(soon), "what is newer makes it no longer");
+    rig.now = soon;
+    assert_eq!(rig.attempt(TAKEN), "b-opened");
+    assert_eq!(rig.attempt(TAKEN), "c-opened");
+    assert_eq!(rig.attempt(TAKEN), "a-opened", "the receiver is back");
+}
+
+#[test]
+fn what_is_new_waits_for_as_long_as_the_receiver_asked() {
+    let mut rig = long_dead();
+    rig.now += TimeDelta::hours(1);
+    assert_eq!(rig.attempt(rig::later_after("HTTP 429", 300)), "a-opened");
+    rig.accept(opened(&["b"]));
+    assert_eq!(rig.waits(), Some(rig.now + TimeDelta::minutes(5)));
+}
+
+#[test]
+fn what_is_put_back_does_not_wait_for_a_circuit() {
+    let mut rig = long_dead();
+    rig.put_back("dead-opened");
+    assert_eq!(rig.attempt(TAKEN), "dead-opened");
 }
 
 fn three_a_minute(digests: bool) -> Manner {
@@ -246,7 +294,7 @@ fn what_follows_on_a_digest_waits_for_it() {
     rig.accept(opened(&["e"]));
     rig.end(in_flight, TAKEN);
     assert_eq!(rig.state("d-opened"), DeliveryState::Delivered);
-    assert_eq!(rig.waits(), Some(rig.now + chrono::TimeDelta::seconds(20)), "three have gone out");
+    assert_eq!(rig.waits(), Some(rig.now + TimeDelta::seconds(20)), "three have gone out");
     rig.now = rig.waits().unwrap();
     assert_eq!(rig.attempt(TAKEN), "digest-2");
 }
@@ -275,7 +323,7 @@ fn a_receiver_that_takes_no_digest_is_only_slowed_down() {
     let told: Vec<String> = (0..3).map(|_| rig.attempt(TAKEN)).collect();
     assert_eq!(told, ["e-opened", "a-opened", "b-opened"]);
     for next in ["c-opened", "d-opened"] {
-        rig.now += chrono::TimeDelta::seconds(20);
+        rig.now += TimeDelta::seconds(20);
         assert_eq!(rig.attempt(TAKEN), next);
     }
 }
@@ -330,6 +378,6 @@ fn a_clock_that_is_set_back_holds_nothing_up_for_long() {
     let mut rig = Rig::new(Manner::default());
     rig.accept(opened(&["a"]));
     rig.attempt(later("HTTP 500"));
-    rig.now -= chrono::TimeDelta::days(300);
-    assert_eq!(rig.waits(), Some(rig.now + chrono::TimeDelta::hours(1)));
+    rig.now -= TimeDelta::days(300);
+    assert_eq!(rig.waits(), Some(rig.now + TimeDelta::hours(1)));
 }
