@@ -55,7 +55,8 @@ fn kill_hundreds_of_times(seed: u64) {
             let cluster = &cluster;
             scope.spawn(move || Victim::new(cluster, seed + n).killed_often(seed + n))
         });
-        let victims: Vec<_> = victims.collect::<Vec<_>>().into_iter().map(|victim| victim.join()).collect();
+        let victims: Vec<_> =
+            victims.collect::<Vec<_>>().into_iter().map(std::thread::ScopedJoinHandle::join).collect();
         calm.store(true, Ordering::Relaxed);
         chaos.join().unwrap();
         for victim in victims {

@@ -393,7 +393,7 @@ fn no_secret_gets_into_the_log_or_onto_the_page() {
     let (_, overview) = get(listen, "/api/v1/overview");
     agent.kill();
     let log = std::fs::read_to_string(log).unwrap();
-    assert!(log.contains("a receiver refused an alert for good"), "{log}");
+    assert!(log.contains("a receiver refused a notification for good"), "{log}");
     assert!(!log.contains("s3cr3t"), "{log}");
     assert!(!overview.contains("s3cr3t"), "{overview}");
 }

@@ -131,7 +131,7 @@ fn read(stream: &TcpStream) -> Option<String> {
         lines.read_line(&mut line).ok().filter(|&n| n > 0)?;
         match line.trim_end().split_once(": ") {
             Some((name, value)) if name.eq_ignore_ascii_case("content-length") => {
-                length = value.parse().ok()?
+                length = value.parse().ok()?;
             }
             None if line == "\r\n" => break,
             _ => {}

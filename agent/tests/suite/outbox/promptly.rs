@@ -8,7 +8,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use chrono::Utc;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
@@ -40,7 +39,7 @@ fn delivery(alert: &str, receiver: &str) -> Delivery {
     notification.alert.id = alert.to_owned();
     notification.idempotency_key = format!("{alert}-opened");
     let document = serde_json::to_string(&notification).unwrap();
-    Delivery::new(&notification, document.into(), receiver, Utc::now())
+    Delivery::new(&notification, document.into(), receiver, Clock::system().now())
 }
 
 /// A thousand deliveries to `receiver` that were given up long ago.
@@ -49,7 +48,7 @@ fn dead(receiver: &str) -> Record {
         delivery: delivery(&format!("dead-{i}"), receiver),
         state: DeliveryState::Dead,
         error: Some("HTTP 400".to_owned()),
-        at: Utc::now(),
+        at: Clock::system().now(),
     });
     let decision = Decision { ticket: 0, rows: rows.collect() };
     Record::Decided(Decided { lane: LaneId { receiver: receiver.to_owned(), number: 0 }, decision })
