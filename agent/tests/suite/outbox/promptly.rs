@@ -77,7 +77,7 @@ async fn the_first_attempt_follows_the_commit_within_100_ms() {
     let good = takes(tell).await;
     let hanging = serve(|stream| async {
         let _open = stream;
-        std::future::pending().await
+        std::future::pending::<()>().await;
     });
     let hanging = hanging.await;
 
