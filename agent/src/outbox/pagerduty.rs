@@ -86,7 +86,8 @@ fn events(notification: &Notification) -> Vec<Value> {
     }
 }
 
-/// One incident for all that is open, and what becomes of others.
+/// One incident for all that is open, and what becomes of others. PagerDuty is told of each alert by itself, but a digest may have
+/// waited for another kind of receiver of that name.
 fn digest(all: &[(Event, &Alert)], notification: &Notification) -> Vec<Value> {
     let over = |id: &str| all.iter().any(|(event, alert)| *event == Event::Resolved && alert.id == id);
     let open = |(event, alert): &&(Event, &Alert)| {
