@@ -98,7 +98,11 @@ impl Outlook {
     pub fn take(&mut self, check: Check) {
         match (check.says(), &mut self.failing) {
             (Says::Sees, failing) => *failing = None,
-            (Says::Blind, Some(failing)) => failing.checks = failing.checks.saturating_add(1),
+            (Says::Blind, Some(failing)) => {
+                failing.checks = failing.checks.saturating_add(1);
+                // The clock may have been set back.
+                failing.since = failing.since.min(check.at);
+            }
             (Says::Blind, failing) => *failing = Some(Failing { checks: 1, since: check.at }),
             (Says::Nothing, _) => {}
         }
@@ -107,7 +111,7 @@ impl Outlook {
 
     /// Takes in whether a link has carrier.
     pub fn take_links(&mut self, carrier: bool, now: DateTime<Utc>) {
-        self.cut_off = if carrier { None } else { self.cut_off.or(Some(now)) };
+        self.cut_off = if carrier { None } else { self.cut_off.min(Some(now)).or(Some(now)) };
     }
 
     /// When the latest check began, if a target answered it.

@@ -19,14 +19,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{DateTime, Utc};
 
 use crate::{
-    alert::{Alert, AlertKey, Event},
+    alert::{Alert, AlertKey, Event, Scope},
     notification::{Acknowledgement, Companion, Notification, Resolution},
+    probe::Probe,
 };
 pub use group::Group;
 pub use matcher::{Matcher, fits};
 use outlook::Outlook;
 pub use policy::{Extent, Inhibition, Policy, Route, Silence, Window};
-pub use telling::{Held, Telling, Told};
+pub use telling::{Held, LONGEST_SUSPICION, Telling, Told};
 
 /// What telling depends on besides the alerts.
 #[derive(Debug, Clone, Copy)]
@@ -92,6 +93,9 @@ pub struct Dispatcher {
     entries: BTreeMap<String, Entry>,
     groups: BTreeMap<String, Group>,
     silences: BTreeMap<String, Silence>,
+    /// Alerts that nothing new is told of before a round has said that they still hold: what was stored before a
+    /// restart, and what another alert kept from being told that is over now.
+    unsure: BTreeSet<String>,
 }
 
 impl Dispatcher {
@@ -103,6 +107,9 @@ impl Dispatcher {
         silences: impl IntoIterator<Item = Silence>,
     ) {
         for entry in entries {
+            if entry.telling.end.is_none() && entry.alert.key.kind.scope() != Scope::Vantage {
+                self.unsure.insert(entry.alert.id.clone());
+            }
             self.entries.entry(entry.alert.id.clone()).or_insert(entry);
         }
         for (name, group) in groups {
@@ -120,8 +127,25 @@ impl Dispatcher {
         self.entries.insert(alert.id.clone(), Entry { alert: alert.clone(), telling });
     }
 
+    /// A round of `probe` was judged: what is still open of it, or of its service, holds. Tells whether that makes a
+    /// difference.
+    pub fn judged(&mut self, probe: &Probe) -> bool {
+        let before = self.unsure.len();
+        let entries = &self.entries;
+        self.unsure.retain(|id| {
+            entries.get(id).is_some_and(|Entry { alert, .. }| match alert.key.kind.scope() {
+                Scope::Probe => alert.probe != probe.name.as_str(),
+                Scope::Service => alert.service.as_deref() != probe.subject.service(),
+                Scope::Vantage => false,
+            })
+        });
+        self.unsure.len() < before
+    }
+
     /// An alert is over. Gives how far telling of it had come, for the store, unless nothing of it is left to tell.
     pub fn resolved(&mut self, alert: &Alert, resolution: &Resolution, scene: &Scene<'_>) -> Option<Telling> {
+        let freed = self.inhibited_by(alert, scene.policy);
+        self.unsure.extend(freed);
         let entry = self.entries.get(&alert.id)?;
         let unheard = entry.telling.told.is_none();
         let outlook = self.outlook(scene.policy);
@@ -145,7 +169,9 @@ impl Dispatcher {
     /// Tells everything that may be told now.
     pub fn tend(&mut self, scene: &Scene<'_>) -> Dispatch {
         let mut dispatch = Dispatch::default();
+        self.clock_is(scene.now);
         self.expire(scene.now, &mut dispatch);
+        self.forsake(scene.policy, &mut dispatch);
         self.open(scene, &mut dispatch);
         self.end(scene, &mut dispatch);
         self.remind(scene, &mut dispatch);
@@ -254,6 +280,9 @@ impl Dispatcher {
     /// What keeps an alert from being told that nobody was told of.
     fn held(&self, entry: &Entry, outlook: &Outlook<'_>, scene: &Scene<'_>) -> Option<Held> {
         self.muted(&entry.alert, outlook, scene).or_else(|| {
+            if self.unsure.contains(&entry.alert.id) {
+                return Some(Held::Unsure);
+            }
             let until = entry.telling.suspects_until.filter(|until| *until > scene.now)?;
             outlook.root(entry).is_none().then_some(Held::Gathered { until })
         })
@@ -272,6 +301,36 @@ impl Dispatcher {
         let silences = self.silences.values().filter(active).filter(|silence| silence.matcher.matches(alert));
         let silence = silences.max_by_key(|silence| silence.until)?;
         Some(Held::Silenced { silence: silence.id.clone(), by: silence.by.clone(), until: silence.until })
+    }
+
+    /// Untold alerts that `alert` keeps from being told.
+    fn inhibited_by(&self, alert: &Alert, policy: &Policy) -> Vec<String> {
+        let outlook = self.outlook(policy);
+        let untold = self.open_alerts().filter(|entry| entry.telling.told.is_none());
+        let inhibited = untold.filter(|entry| {
+            outlook.inhibitor(&entry.alert).is_some_and(|by| by.id == alert.id)
+                && entry.alert.key.kind.scope() != Scope::Vantage
+        });
+        inhibited.map(|entry| entry.alert.id.clone()).collect()
+    }
+
+    /// Nothing lies in the future: where the clock was set back, nothing waits for it to come round again.
+    fn clock_is(&mut self, now: DateTime<Utc>) {
+        self.groups.values_mut().for_each(|group| group.clock_is(now));
+        self.entries.values_mut().for_each(|entry| entry.telling.clock_is(now));
+    }
+
+    /// An alert of whose receivers none is left has been told to nobody.
+    fn forsake(&mut self, policy: &Policy, dispatch: &mut Dispatch) {
+        for (id, Entry { telling, .. }) in &mut self.entries {
+            let gone = |told: &Told| {
+                !told.to.is_empty() && !told.to.iter().any(|name| policy.receivers.contains(name))
+            };
+            if telling.end.is_none() && telling.told.as_ref().is_some_and(gone) {
+                telling.told = None;
+                dispatch.tellings.insert(id.clone(), telling.clone());
+            }
+        }
     }
 
     fn expire(&mut self, now: DateTime<Utc>, dispatch: &mut Dispatch) {
@@ -362,7 +421,8 @@ impl Dispatcher {
         let outlook = self.outlook(scene.policy);
         for entry in self.open_alerts() {
             let at = entry.telling.reminder_at(every);
-            if at.is_some_and(|at| at <= scene.now) && self.muted(&entry.alert, &outlook, scene).is_none() {
+            let is_due = at.is_some_and(|at| at <= scene.now) && !self.unsure.contains(&entry.alert.id);
+            if is_due && self.muted(&entry.alert, &outlook, scene).is_none() {
                 due.entry(entry.telling.group.clone()).or_default().push(entry.alert.id.clone());
             }
         }

@@ -113,10 +113,9 @@ impl Lane {
         self.backlog.ask(room).then_some(self.room)
     }
 
-    /// The database has answered: `oldest` are the oldest pending deliveries and all digests, and so many more are `left` there.
-    /// What is newer than these and held is left to the database again, unless these are all.
-    pub fn restock(&mut self, oldest: Vec<Delivery>, pending: usize, now: DateTime<Utc>) -> Option<Decision> {
-        let left = pending.saturating_sub(oldest.len());
+    /// The database has answered: `oldest` are the oldest pending deliveries and all digests, and so many more are `left`
+    /// there. What is newer than these and held is left to the database again, unless these are all.
+    pub fn restock(&mut self, oldest: Vec<Delivery>, left: usize, now: DateTime<Utc>) -> Option<Decision> {
         let mut held = std::mem::take(&mut self.waiting);
         for mut delivery in oldest {
             let mut decided = self.unwritten.iter().flat_map(|decision| &decision.rows);
@@ -125,7 +124,7 @@ impl Lane {
             } else if !decided.any(|row| row.delivery.key == delivery.key) {
                 // Its pause was for a receiver that failed. This one is not known to.
                 if !self.circuit.is_failing() {
-                    delivery.next_at = delivery.next_at.min(now);
+                    hurry(&mut delivery, now);
                 }
                 self.waiting.push(delivery);
             }
@@ -271,9 +270,7 @@ impl Lane {
     }
 
     fn hurry(&mut self, now: DateTime<Utc>) {
-        for delivery in &mut self.waiting {
-            delivery.next_at = delivery.next_at.min(now);
-        }
+        self.waiting.iter_mut().for_each(|delivery| hurry(delivery, now));
     }
 
     /// The clock may have been set back meanwhile: nothing waits for longer than the longest pause.
@@ -293,4 +290,9 @@ impl Lane {
         self.unwritten.push(decision.clone());
         Some(decision)
     }
+}
+
+/// It is due at once, and before what was written later.
+fn hurry(delivery: &mut Delivery, now: DateTime<Utc>) {
+    delivery.next_at = delivery.created_at.min(now);
 }

@@ -13,7 +13,7 @@ use thiserror::Error;
 
 use crate::{
     alert::AlertKind,
-    rule::{Flapping, Rule, Rules},
+    rule::{Rule, Rules},
     streak::Streak,
     words::words,
 };
@@ -87,6 +87,9 @@ pub struct Machine {
     pub began: Option<DateTime<Utc>>,
     /// The last confirmed state in which the target spoke for itself: neither *unknown* nor *down*.
     pub settled: Option<State>,
+    /// When the first of the rounds was judged that led to `settled`.
+    #[serde(default)]
+    pub settled_began: Option<DateTime<Utc>>,
     /// The one before that, if it was another.
     pub settled_before: Option<State>,
     /// What the last round said, if it contradicts the state, and for how many rounds on end it was just that.
@@ -125,6 +128,7 @@ impl Default for Machine {
             since: None,
             began: None,
             settled: None,
+            settled_began: None,
             settled_before: None,
             candidate: None,
             away: None,
@@ -164,6 +168,7 @@ impl Machine {
             self.forget();
             self.forget_window();
             (self.blind, self.turns, self.said, self.flapping) = (0, 0, None, None);
+            self.streaks.retain(|_, streak| streak.holds().is_some());
         }
         if observed == State::Unknown {
             self.blind = self.blind.saturating_add(1);
@@ -176,7 +181,7 @@ impl Machine {
             return (self.state != State::Unknown).then(|| self.change(State::Unknown, now, now));
         }
         self.blind = 0;
-        self.remember(observed, now, rules.flapping);
+        self.remember(observed, now, rules, fresh);
         if observed == self.state {
             self.forget();
             return None;
@@ -280,8 +285,12 @@ impl Machine {
     }
 
     /// Notes what a round said that could see, beyond the state.
-    fn remember(&mut self, observed: State, now: DateTime<Utc>, flapping: Flapping) {
-        let bad = observed.is_bad();
+    fn remember(&mut self, observed: State, now: DateTime<Utc>, rules: &Rules, fresh: bool) {
+        let (bad, flapping) = (observed.is_bad(), rules.flapping);
+        // What lies further back than the rule looks has nothing to do with this round.
+        if bad && self.bad & mask(rules.of_state(observed).of) == 0 {
+            self.bad_since = None;
+        }
         self.bad = self.bad << 1 | u64::from(bad);
         self.bad_since = if self.bad == 0 { None } else { self.bad_since.or(bad.then_some(now)) };
         let turned = self.said.is_some_and(|said| said != observed);
@@ -294,7 +303,7 @@ impl Machine {
         let turns = (self.turns & mask(flapping.window - 1)).count_ones();
         let share = turns * 100 / (flapping.window - 1);
         self.flapping = match self.flapping {
-            None if share >= flapping.enter => Some(now),
+            None if share >= flapping.enter && !fresh => Some(now),
             Some(_) if share < flapping.leave => None,
             as_before => as_before,
         };
@@ -314,6 +323,7 @@ impl Machine {
         let from = std::mem::replace(&mut self.state, to);
         if !matches!(to, State::Unknown | State::Down) && self.settled != Some(to) {
             self.settled_before = self.settled.replace(to);
+            self.settled_began = Some(began);
         }
         self.since = Some(now);
         self.began = Some(began);

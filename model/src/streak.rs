@@ -20,11 +20,12 @@ impl Streak {
     /// Takes in whether a round noted it. A `fresh` round counts, but confirms nothing; where it does not note it any
     /// more, that is enough for the end.
     pub fn step(&mut self, noted: bool, now: DateTime<Utc>, rule: &Rule, fresh: bool) {
-        self.noted = self.noted << 1 | u64::from(noted);
-        if noted {
-            self.began = self.began.or(Some(now));
-        }
         let window = rule.of.max(rule.rounds).clamp(1, LONGEST_WINDOW);
+        let lately = self.noted << (LONGEST_WINDOW - window) != 0;
+        self.noted = self.noted << 1 | u64::from(noted);
+        if noted && (!lately || self.began.is_none()) && self.holds.is_none() {
+            self.began = Some(now);
+        }
         let among = (self.noted & (u64::MAX >> (LONGEST_WINDOW - window))).count_ones();
         let lasted = self.began.is_some_and(|began| now - began >= rule.lasting);
         let enough = among >= rule.rounds.clamp(1, LONGEST_WINDOW);

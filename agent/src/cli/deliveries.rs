@@ -51,12 +51,8 @@ struct List {
 
 #[derive(Debug, Args)]
 struct Retry {
-    /// The deliveries, by the numbers that `vipwatch deliveries` shows.
-    #[arg(required_unless_present = "all_dead", conflicts_with = "all_dead", value_name = "ID")]
-    ids: Vec<String>,
-    /// All that were given up.
-    #[arg(long)]
-    all_dead: bool,
+    #[command(flatten)]
+    which: Which,
     /// Only those to this receiver.
     #[arg(long, value_name = "NAME")]
     receiver: Option<String>,
@@ -64,6 +60,17 @@ struct Retry {
     signature: Signature,
     #[command(flatten)]
     remote: Remote,
+}
+
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+struct Which {
+    /// The deliveries, by the numbers that `vipwatch deliveries` shows.
+    #[arg(value_name = "ID")]
+    ids: Vec<String>,
+    /// All that were given up.
+    #[arg(long)]
+    all_dead: bool,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -112,8 +119,8 @@ impl Retry {
     async fn ask(self) -> Result<String, Trouble> {
         let retry = vipwatch_web::api::Retry {
             // All of one receiver's are said by its name.
-            all: self.all_dead && self.receiver.is_none(),
-            deliveries: self.ids,
+            all: self.which.all_dead && self.receiver.is_none(),
+            deliveries: self.which.ids,
             receiver: self.receiver,
             by: self.signature.name(),
         };

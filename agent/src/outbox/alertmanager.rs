@@ -1,7 +1,7 @@
 //! The receiver that is a Prometheus Alertmanager, or several of them.
 //!
-//! An Alertmanager takes an alert for over once its `endsAt` has passed, and forgets everything when it loses its
-//! disk. So alerts are told again for as long as they are open. An alert is told when one Alertmanager has it: the
+//! An Alertmanager takes an alert for over once its `endsAt` has passed, and forgets all of them when it is started
+//! anew. So alerts are told again for as long as they are open. An alert is told when one Alertmanager has it: the
 //! others get it when it is told again.
 
 mod entry;

@@ -136,13 +136,13 @@ fn shown(headers: &HeaderMap) -> Vec<(String, String)> {
     headers.iter().map(|(name, value)| (name.to_string(), text(value))).collect()
 }
 
-/// Which replies mean "have it", "later" and "never". Redirects are not followed: an alert must not be
-/// carried to a place that nobody configured.
+/// Which replies mean "have it", "later" and "never". Redirects are not followed: an alert must not be carried to a
+/// place that nobody configured. But they pass: a login page or maintenance answers so for some minutes.
 fn read(status: StatusCode, retry_after: Option<Duration>) -> Reply {
     let error = format!("HTTP {}", status.as_u16());
     match status.as_u16() {
         200..=299 => Reply::Taken,
-        300..=399 => Reply::Refused { error: format!("{error} (redirects are not followed)") },
+        300..=399 => Reply::Later { error: format!("{error} (redirects are not followed)"), retry_after },
         408 | 425 | 429 | 500..=599 => Reply::Later { error, retry_after },
         _ => Reply::Refused { error },
     }
@@ -186,10 +186,10 @@ mod tests {
         let later = |status| matches!(read(status, None), Reply::Later { .. });
         let refused = |status| matches!(read(status, None), Reply::Refused { .. });
         assert_eq!(read(StatusCode::NO_CONTENT, None), Reply::Taken);
-        for status in [408, 425, 429, 500, 502, 503, 504] {
+        for status in [301, 302, 307, 408, 425, 429, 500, 502, 503, 504] {
             assert!(later(StatusCode::from_u16(status).unwrap()), "{status}");
         }
-        for status in [301, 302, 400, 401, 403, 404, 410, 413] {
+        for status in [400, 401, 403, 404, 410, 413] {
             assert!(refused(StatusCode::from_u16(status).unwrap()), "{status}");
         }
     }

@@ -6,7 +6,10 @@ use chrono::{DateTime, TimeDelta, Utc};
 use vipwatch_model::{
     alert::{Alert, AlertKind, Changes},
     delivery::Delivery,
-    dispatch::{Circumstances, Dispatch, Dispatcher, Entry, Outgoing, Scene, Silence, Telling, Told, Window},
+    dispatch::{
+        Circumstances, Dispatch, Dispatcher, Entry, LONGEST_SUSPICION, Outgoing, Scene, Silence, Telling,
+        Told, Window,
+    },
     notification::{Acknowledgement, Resolution},
     probe::ProbeName,
     state::State,
@@ -19,9 +22,6 @@ use crate::{
     plan::Plan,
     store::{Effects, StoredAlert},
 };
-
-/// A node that is suspected to be the cause of trouble is waited for, but not for longer than this.
-const LONGEST_SUSPICION: TimeDelta = TimeDelta::seconds(60);
 
 /// The dispatcher and what it depends on.
 #[derive(Default)]

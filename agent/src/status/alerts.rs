@@ -94,6 +94,7 @@ fn hold(held: Held, silences: &BTreeMap<&str, &Silence>) -> HoldView {
             let comment = silences.get(silence.as_str()).map_or("", |silence| silence.comment.as_str());
             ("silence", format!("silence by {by}: {comment}"), None)
         }
+        Held::Unsure => ("unsure", "waits for a round that says whether it still holds".to_owned(), None),
         Held::Gathered { .. } => ("gathering", "waits for others to be told along with".to_owned(), None),
     };
     HoldView { by: by.to_owned(), why, until, alert }

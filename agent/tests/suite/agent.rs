@@ -75,6 +75,11 @@ impl Running {
         Self { child: command.spawn().unwrap() }
     }
 
+    /// The process's id.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// SIGKILL: no warning, no drain.
     pub(crate) fn kill(mut self) {
         self.child.kill().unwrap();

@@ -13,7 +13,7 @@ use vipwatch::outbox::{Receiver, Reply, Standing};
 use vipwatch_lab::webhook;
 use vipwatch_model::notification::Notification;
 
-use crate::told::{alert, now, opened, receiver, resolved, tell, tell_at};
+use crate::told::{alert, now, opened, receiver, rehearse, resolved, tell, tell_at};
 
 /// The alert, as the agent knows it while it is open.
 pub(crate) fn standing(told: &[&str]) -> Standing {
@@ -131,6 +131,23 @@ async fn what_is_open_is_told_again_to_those_who_know_it() {
         batches.push(delivery.body.as_array().unwrap().len());
     }
     assert_eq!(batches, [64, 64, 22]);
+}
+
+#[tokio::test]
+async fn what_goes_to_and_fro_is_shown_for_each() {
+    let server = Server::start().await;
+    let several = receiver(&format!(
+        "kind = \"alertmanager\"\nbearer_token = \"s3cr3t\"\n\
+         urls = [\"http://{0}/prom/s3cr3t-0\", \"http://{0}/prom/s3cr3t-1\"]",
+        server.address
+    ));
+    let (reply, exchanges) = rehearse(&several, &opened()).await;
+    assert_eq!((reply, exchanges.len()), (Reply::Taken, 2));
+    assert!(!format!("{exchanges:?}").contains("s3cr3t"), "{exchanges:#?}");
+    for exchange in &exchanges {
+        assert_eq!(exchange.sent.line, format!("POST http://{}/***", server.address));
+        assert_eq!(exchange.received.as_ref().unwrap().line, "HTTP/1.1 204 No Content");
+    }
 }
 
 /// The list of what is open may be older than the end that was told: then the end counts, and it is told again for a

@@ -21,7 +21,7 @@ use vipwatch::outbox::{Receiver, Reply};
 
 use crate::{
     authority::{Authority, Issued, named},
-    told::{later, opened, receiver, refused, serve, tell},
+    told::{later, opened, receiver, serve, tell},
 };
 
 const TIMEOUT: Duration = Duration::from_millis(600);
@@ -172,7 +172,7 @@ async fn one_that_sends_elsewhere() {
             "HTTP/1.1 {status} Elsewhere\r\nlocation: http://{elsewhere}/\r\ncontent-length: 0\r\n\r\n"
         );
         for reply in replies(say(answer)).await {
-            assert_eq!(refused(reply), format!("HTTP {status} (redirects are not followed)"));
+            assert_eq!(later(reply), format!("HTTP {status} (redirects are not followed)"));
         }
     }
     assert_eq!(visits.load(Ordering::SeqCst), 0);

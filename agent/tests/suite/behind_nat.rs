@@ -98,7 +98,7 @@ pub(crate) struct Behind {
     pub(crate) lab: NamespaceLab,
     pub(crate) receiver: Receiver,
     page: Page,
-    _home: Home,
+    pub(crate) home: Home,
     _agent: HostProcess,
 }
 
@@ -117,7 +117,7 @@ impl Behind {
         let home = Home::new(&(config(&plan, &receiver) + more));
         let agent = lab.spawn_in(CLIENT, &mut home.command()).unwrap();
         let page = Page::over(lab.within(CLIENT, || connect("127.0.0.1:9180".parse().unwrap())).unwrap());
-        let mut behind = Self { lab, receiver, page, _home: home, _agent: agent };
+        let mut behind = Self { lab, receiver, page, home, _agent: agent };
         behind.until("both VIPs preserved", both(api::State::Up));
         behind
     }

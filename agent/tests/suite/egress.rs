@@ -260,6 +260,8 @@ listen = "{listen}"
 every = "{every}ms"
 timeout = "150ms"
 flows = 2
+[alerts]
+group_window = "0s"
 [cluster]
 pod_cidrs = ["10.244.0.0/16"]
 [[probe]]

@@ -19,7 +19,7 @@ use vipwatch::outbox::{Receiver, Reply};
 
 use crate::{
     authority::{Authority, named},
-    told::{later, opened, receiver, refused, serve, tell},
+    told::{later, opened, receiver, refused, rehearse, serve, tell},
 };
 
 const TIMEOUT: Duration = Duration::from_millis(600);
@@ -104,6 +104,26 @@ async fn the_conversation_is_as_short_as_can_be() {
         "QUIT",
     ];
     assert_eq!(heard, all);
+}
+
+#[tokio::test]
+async fn what_goes_to_and_fro_is_shown_without_the_password() {
+    let repeats: Script = &[
+        ("", "220 hello\r\n"),
+        ("EHLO", "250-hi\r\n250 AUTH PLAIN\r\n"),
+        ("DATA", "354 go\r\n"),
+        (".", "250-taken\r\n250 from s3cr3t\r\n"),
+    ];
+    let (address, _) = server(repeats).await;
+    let (reply, exchanges) = rehearse(&mailbox(address, LOGIN), &opened()).await;
+    assert_eq!(reply, Reply::Taken);
+    let [exchange] = exchanges.as_slice() else { panic!("{exchanges:?}") };
+    assert_eq!(exchange.sent.line, format!("SMTP {address}"));
+    let envelope = [("MAIL FROM", "vipwatch@example.net"), ("RCPT TO", "oncall@example.net")];
+    assert_eq!(exchange.sent.headers, envelope.map(|(name, value)| (name.to_owned(), value.to_owned())));
+    assert!(exchange.sent.body.contains("Subject: Critical: "), "{}", exchange.sent.body);
+    let received = exchange.received.as_ref().unwrap();
+    assert_eq!((received.line.as_str(), received.body.as_str()), ("SMTP 250", "taken\nfrom ***"));
 }
 
 #[tokio::test]

@@ -2,15 +2,23 @@
 
 use std::{
     fs,
+    io::Read as _,
     path::Path,
     process::Command,
+    sync::mpsc,
+    thread,
     time::{Duration, Instant},
 };
 
 use tokio::{fs::File, io::AsyncReadExt as _};
 use vipwatch::outbox::{Receiver, Reply};
+use vipwatch_lab::cluster::{Change, ExternalTrafficPolicy};
 
-use crate::told::{later, opened, receiver, refused, tell};
+use crate::{
+    agent::{Home, Page, Running, free_address},
+    cluster::{Cluster, ECHO},
+    told::{later, opened, receiver, refused, rehearse, tell},
+};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -181,4 +189,55 @@ async fn an_attempt_that_is_broken_off_leaves_nothing_behind() {
     let mut rest = Vec::new();
     let ended = fifo.read_to_end(&mut rest);
     tokio::time::timeout(PATIENCE, ended).await.expect("something lives on").unwrap();
+}
+
+#[tokio::test]
+async fn what_goes_to_and_fro_is_shown_without_the_arguments() {
+    let told = receiver(
+        "kind = \"exec\"\ncommand = [\"/bin/sh\", \"-c\", \"echo no such team >&2; exit 65\", \"--token=s3cr3t\"]",
+    );
+    let (reply, exchanges) = rehearse(&told, &opened()).await;
+    assert_eq!(refused(reply), "exit code 65: no such team");
+    let [exchange] = exchanges.as_slice() else { panic!("{exchanges:?}") };
+    assert_eq!(exchange.sent.line, "/bin/sh *** *** ***");
+    assert!(exchange.sent.headers.contains(&("VIPWATCH_EVENT".into(), "opened".into())));
+    assert_eq!(exchange.sent.body, serde_json::to_string(&opened()).unwrap());
+    let received = exchange.received.as_ref().unwrap();
+    assert_eq!((received.line.as_str(), received.body.as_str()), ("exit code 65", "no such team"));
+    let (_, nobody) = rehearse(&script("exec sleep 1000", "100ms"), &opened()).await;
+    assert_eq!(nobody[0].received, None);
+}
+
+/// Through the whole agent: a program that hangs does not keep it from ending, and does not outlive it.
+#[test]
+fn the_agent_ends_in_time_whatever_its_programs_do() {
+    let cluster = Cluster::start();
+    let directory = tempfile::tempdir().unwrap();
+    let fifo = fifo(directory.path());
+    let listen = free_address();
+    let receivers = format!(
+        "[[receiver]]\nname = \"hangs\"\nkind = \"exec\"\ntimeout = \"300s\"\n\
+         command = [\"/bin/sh\", \"-c\", \"exec 3> {}; cat >&3; sleep 1000 & sleep 1000\"]\n",
+        fifo.display()
+    );
+    let home = Home::new(&cluster.config(listen, 200, &receivers));
+    let (agent, _page): (Running, Page) = cluster.watched_by(&home, listen);
+    cluster.apply(Change::policy(ECHO, ExternalTrafficPolicy::Cluster));
+    let (tell, told) = mpsc::channel();
+    thread::spawn(move || {
+        let mut fifo = fs::File::open(fifo).unwrap();
+        let mut document = vec![0];
+        fifo.read_exact(&mut document).unwrap();
+        tell.send(document).unwrap();
+        // It ends with the last process that has the fifo open.
+        let mut rest = Vec::new();
+        fifo.read_to_end(&mut rest).unwrap();
+        tell.send(rest).unwrap();
+    });
+    let mut document = told.recv_timeout(PATIENCE).expect("nothing was started");
+    agent.signal(rustix::process::Signal::TERM);
+    assert_eq!(agent.ended(PATIENCE), 0);
+    document.extend(told.recv_timeout(PATIENCE).expect("something lives on"));
+    let document: serde_json::Value = serde_json::from_slice(&document).unwrap();
+    assert_eq!(document["event"], "opened");
 }

@@ -28,7 +28,7 @@ pub(crate) struct Outside {
     pub(crate) lab: NamespaceLab,
     pub(crate) receiver: Receiver,
     page: Page,
-    home: Home,
+    pub(crate) home: Home,
     _agent: HostProcess,
 }
 

@@ -19,7 +19,7 @@ use crate::{
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Runs a command that asks the agent of `home`.
-fn ask(home: &Home, arguments: &[&str]) -> Output {
+pub(crate) fn ask(home: &Home, arguments: &[&str]) -> Output {
     let mut command = vipwatch();
     command.env_remove("VIPWATCH_API_TOKEN").env("USER", "kim").env_remove("SUDO_USER");
     command.args(arguments).arg("--config").arg(home.path()).output().unwrap()
@@ -27,13 +27,13 @@ fn ask(home: &Home, arguments: &[&str]) -> Output {
 
 /// What the command said, after it has gone well.
 #[track_caller]
-fn told(output: &Output) -> String {
+pub(crate) fn told(output: &Output) -> String {
     assert_eq!(output.status.code(), Some(0), "{output:?}");
     String::from_utf8(output.stdout.clone()).unwrap()
 }
 
 #[track_caller]
-fn assert_failed(output: &Output, code: i32, words: &str) {
+pub(crate) fn assert_failed(output: &Output, code: i32, words: &str) {
     assert_eq!(output.status.code(), Some(code), "{output:?}");
     let error = String::from_utf8_lossy(&output.stderr);
     assert!(error.contains(words), "{words:?} is not in {error}");

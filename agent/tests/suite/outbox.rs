@@ -1,5 +1,9 @@
 //! Receivers of every temper: alerts reach the good ones at once and the bad ones in the end.
 
+mod backlog;
+mod promptly;
+mod replay;
+
 use std::{
     io::{Read as _, Write as _},
     net::{SocketAddr, TcpListener},
@@ -172,5 +176,32 @@ fn a_receiver_that_is_taken_out_and_put_back_gets_what_waited() {
     let late = Receiver::on(TcpListener::bind(address).unwrap());
     home.configure(&with);
     late.next_of(AlertKind::SourceTranslated, Event::Opened, PATIENCE);
+    agent.kill();
+}
+
+#[test]
+fn a_receiver_that_keeps_failing_is_asked_seldom_until_it_is_configured_anew() {
+    let cluster = Cluster::start();
+    let address = free_address();
+    let listen = free_address();
+    let with = cluster.config(listen, 100, &receiver("late", address));
+    let home = Home::new(&with);
+    let (agent, mut page) = cluster.watched_by(&home, listen);
+    cluster.apply(Change::policy(ECHO, ExternalTrafficPolicy::Cluster));
+    let shown =
+        page.wait_for("an open circuit", PATIENCE, |overview| overview.receivers[0].circuit.is_some());
+    let late = &shown.receivers[0];
+    let circuit = late.circuit.as_ref().unwrap();
+    assert!(late.pending >= 2 && late.last_error.is_some(), "{late:?}");
+    assert!(circuit.next_attempt_at - circuit.open_since >= chrono::TimeDelta::seconds(8), "{circuit:?}");
+
+    let late = Receiver::on(TcpListener::bind(address).unwrap());
+    let configured = Instant::now();
+    home.configure(&with.replace("timeout = \"2s\"", "timeout = \"3s\""));
+    late.next_of(AlertKind::SourceTranslated, Event::Opened, PATIENCE);
+    assert!(configured.elapsed() < Duration::from_secs(6), "{:?}", configured.elapsed());
+    page.wait_for("a closed circuit and nothing that waits", PATIENCE, |overview| {
+        overview.receivers[0].circuit.is_none() && overview.receivers[0].pending == 0
+    });
     agent.kill();
 }

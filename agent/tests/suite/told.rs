@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use tokio::net::{TcpListener, TcpStream};
 use vipwatch::{
     config,
-    outbox::{Message, Receiver, Reply},
+    outbox::{Exchange, Message, Receiver, Reply},
 };
 use vipwatch_model::{
     alert::{Alert, AlertKey, AlertKind, Severity},
@@ -63,6 +63,12 @@ pub(crate) async fn tell(receiver: &Receiver, notification: &Notification) -> Re
 pub(crate) async fn tell_at(now: DateTime<Utc>, receiver: &Receiver, notification: &Notification) -> Reply {
     let document = serde_json::to_string(notification).unwrap();
     receiver.attempt(&Message { notification, document: &document, now }).await
+}
+
+/// The same, and what went to and fro.
+pub(crate) async fn rehearse(receiver: &Receiver, notification: &Notification) -> (Reply, Vec<Exchange>) {
+    let document = serde_json::to_string(notification).unwrap();
+    receiver.rehearse(&Message { notification, document: &document, now: now() }).await
 }
 
 /// The error of a reply that asks for another attempt.

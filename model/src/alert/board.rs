@@ -122,7 +122,9 @@ impl Board {
         let steady = this.machine.is_steady();
         // A loss of endpoints is an event: told when it happens, even when another node has taken over
         // already, and not told again when that one passes them on.
-        let lost = (transition.is_some() && lost_endpoints(this)).then_some(AlertKind::NodeUnhealthy);
+        // A node that was silent, or not to be seen, and still has none has lost nothing.
+        let anew = transition.is_some() && this.machine.settled_began == this.machine.began;
+        let lost = (anew && lost_endpoints(this)).then_some(AlertKind::NodeUnhealthy);
         let of_state = wanted(this, nodes.known).or(lost).filter(|_| steady);
         let flaps = this.machine.flapping.map(|_| AlertKind::Flapping);
         let counted = this.machine.streaks.keys().copied().filter(|kind| this.machine.holds(*kind).is_some());
@@ -249,7 +251,7 @@ fn lost_endpoints(this: &Known<'_>) -> bool {
 
 /// The node that got its first ready endpoint since this one lost its last: the pod moved.
 fn successor<'a>(this: &Known<'_>, nodes: &[Known<'a>]) -> Option<&'a str> {
-    let lost = this.machine.began.filter(|_| lost_endpoints(this))?;
+    let lost = this.machine.settled_began.or(this.machine.began).filter(|_| lost_endpoints(this))?;
     let since_then = |node: &&Known<'_>| {
         node.machine.state == State::Up && node.machine.since.is_some_and(|since| since >= lost)
     };

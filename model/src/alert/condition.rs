@@ -27,7 +27,14 @@ pub fn conditions(this: &Known<'_>, nodes: &Nodes<'_>) -> impl Iterator<Item = (
 /// Whether the service has too few nodes with a ready endpoint. Only a service that ought to be Local has such nodes,
 /// and only when all of them have been asked is it known how many there are.
 fn of_nodes(this: &Known<'_>, nodes: &Nodes<'_>) -> Option<[(AlertKind, bool); 2]> {
-    let Subject::Node { policy: TrafficPolicy::Local, .. } = this.probe.subject else { return None };
+    match this.probe.subject {
+        Subject::Node { policy: TrafficPolicy::Local, .. } => {}
+        // What was counted while the service was configured as Local is over.
+        Subject::Node { .. } => {
+            return Some([(AlertKind::NoHealthyNode, false), (AlertKind::RedundancyLost, false)]);
+        }
+        _ => return None,
+    }
     if nodes.known.is_empty() || nodes.known.len() < nodes.configured {
         return None;
     }
@@ -38,7 +45,7 @@ fn of_nodes(this: &Known<'_>, nodes: &Nodes<'_>) -> Option<[(AlertKind, bool); 2
     };
     Some([
         holds(AlertKind::NoHealthyNode, |healthy, _| healthy == 0),
-        holds(AlertKind::RedundancyLost, |healthy, least| healthy > 0 && healthy < least),
+        holds(AlertKind::RedundancyLost, |healthy, least| healthy < least),
     ])
 }
 

@@ -36,8 +36,11 @@ pub struct Vision {
     blindness: Option<Blindness>,
     /// When a round was last answered.
     answered: Option<DateTime<Utc>>,
-    /// When a round was last no fault of the agent, answered or not.
-    judged: Option<DateTime<Utc>>,
+    /// Whether a round was no fault of the agent, answered or not, since it was found to be blind. This and the next
+    /// are not told by times: the clock may be set back as soon as the agent sees, by the length of its blindness.
+    judged: bool,
+    /// The check that was the last one with an answer when it was found to be blind.
+    seen: Option<DateTime<Utc>>,
     /// The rounds on end that were the agent's own fault, over all probes.
     run: Option<Run>,
     /// The probes whose latest round was, since a target last answered.
@@ -100,7 +103,8 @@ impl Vision {
             found: None,
             blindness: None,
             answered: None,
-            judged: None,
+            judged: false,
+            seen: None,
             run: None,
             unseen: BTreeSet::new(),
             apart: BTreeSet::new(),
@@ -135,7 +139,7 @@ impl Vision {
         now: DateTime<Utc>,
     ) {
         if self.found.is_none() {
-            (self.since, self.found) = (since, Some(now));
+            (self.since, self.found, self.judged) = (since, Some(now), false);
             for (probe, at) in probes {
                 self.missed.entry(probe).or_insert(at);
             }
@@ -159,7 +163,7 @@ impl Vision {
         self.run = None;
         self.unseen.remove(probe);
         self.apart.remove(probe);
-        self.judged = Some(at);
+        self.judged = true;
         if verdict.answered > 0 || verdict.finding == Finding::WrongAnswer {
             self.answered = Some(at);
         }
@@ -175,6 +179,7 @@ impl Vision {
     ) -> Option<Missed> {
         let probes: BTreeMap<&ProbeName, TimeDelta> = probes.collect();
         self.forget_all_but(&probes);
+        self.not_after(now);
         if let Some(found) = self.found {
             return self.is_over(found, outlook, &probes, now).then(|| self.see(now));
         }
@@ -185,6 +190,7 @@ impl Vision {
         }
         let blindness = self.proof(outlook, &probes, now)?;
         (self.since, self.found) = (blindness.since, Some(now));
+        (self.judged, self.seen) = (false, seen);
         self.blindness = Some(blindness);
         None
     }
@@ -193,6 +199,17 @@ impl Vision {
         self.unseen.retain(|probe| probes.contains_key(probe));
         self.apart.retain(|probe| probes.contains_key(probe));
         self.missed.retain(|probe, _| probes.contains_key(probe));
+    }
+
+    /// The clock may have been set back: nothing that is known is of a time to come.
+    fn not_after(&mut self, now: DateTime<Utc>) {
+        self.since = self.since.min(now);
+        for at in [&mut self.found, &mut self.answered].into_iter().flatten() {
+            *at = now.min(*at);
+        }
+        if let Some(run) = &mut self.run {
+            run.since = run.since.min(now);
+        }
     }
 
     fn proof(
@@ -235,18 +252,18 @@ impl Vision {
         probes: &BTreeMap<&ProbeName, TimeDelta>,
         now: DateTime<Utc>,
     ) -> bool {
-        let later = |at: Option<DateTime<Utc>>| at.is_some_and(|at| at > found);
         if outlook.tells_nothing() {
-            return later(self.judged) || probes.is_empty();
+            return self.judged || probes.is_empty();
         }
         let had_one = |longest: &TimeDelta| now - found >= CONTRADICTED.min(*longest);
         let contradicted = self.unseen.is_empty() && probes.values().max().is_some_and(had_one);
-        later(outlook.seen()) || (later(self.judged) && contradicted)
+        let seen = outlook.seen();
+        (seen.is_some() && seen != self.seen) || (self.judged && contradicted)
     }
 
     fn see(&mut self, now: DateTime<Utc>) -> Missed {
         let since = std::mem::replace(&mut self.since, now);
-        (self.found, self.blindness, self.run) = (None, None, None);
+        (self.found, self.blindness, self.run, self.seen) = (None, None, None, None);
         self.unseen.clear();
         self.apart.clear();
         let missed = std::mem::take(&mut self.missed);

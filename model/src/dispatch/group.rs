@@ -27,6 +27,13 @@ pub fn of(alert: &Alert) -> String {
 }
 
 impl Group {
+    /// Nothing of it lies in the future.
+    pub(super) fn clock_is(&mut self, now: DateTime<Utc>) {
+        self.waiting = self.waiting.map(|at| at.min(now));
+        self.opened = self.opened.map(|(at, worst)| (at.min(now), worst));
+        self.resolved = self.resolved.map(|at| at.min(now));
+    }
+
     /// When alerts, the worst of which is of the given severity, may be told as opened.
     pub(super) fn opens_at(&mut self, worst: Severity, policy: &Policy, now: DateTime<Utc>) -> DateTime<Utc> {
         match self.opened {

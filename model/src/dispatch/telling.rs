@@ -8,6 +8,9 @@ use crate::{
     notification::{Acknowledgement, Resolution},
 };
 
+/// A node that is suspected to be the cause of an alert is not waited for longer than this.
+pub const LONGEST_SUSPICION: TimeDelta = TimeDelta::seconds(60);
+
 /// How far telling of one alert has come. It is stored with the alert, so that a restart goes on from it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Telling {
@@ -41,6 +44,16 @@ impl Telling {
             told: None,
             acknowledgement: None,
             end: None,
+        }
+    }
+
+    /// Nothing of it lies in the future.
+    pub(super) fn clock_is(&mut self, now: DateTime<Utc>) {
+        let longest = now + LONGEST_SUSPICION;
+        self.suspects_until = self.suspects_until.map(|until| until.min(longest));
+        if let Some(told) = &mut self.told {
+            told.at = told.at.min(now);
+            told.reminded_at = told.reminded_at.map(|at| at.min(now));
         }
     }
 
@@ -100,6 +113,8 @@ pub enum Held {
         /// Until when.
         until: DateTime<Utc>,
     },
+    /// Its next round has to say that it still holds.
+    Unsure,
     /// It is told with others of its group.
     Gathered {
         /// When that is.
@@ -112,7 +127,7 @@ impl Held {
     #[must_use]
     pub fn until(&self) -> Option<DateTime<Utc>> {
         match self {
-            Self::Inhibited { .. } => None,
+            Self::Inhibited { .. } | Self::Unsure => None,
             Self::Maintenance { until, .. } | Self::Silenced { until, .. } | Self::Gathered { until } => {
                 Some(*until)
             }
@@ -121,6 +136,6 @@ impl Held {
 
     /// Whether nobody shall be told, rather than not yet.
     pub(super) fn is_mute(&self) -> bool {
-        !matches!(self, Self::Gathered { .. })
+        !matches!(self, Self::Gathered { .. } | Self::Unsure)
     }
 }

@@ -175,6 +175,8 @@ impl Town {
         };
         self.board = board;
         self.take(changes);
+        let probe = self.watched[name].probe.clone();
+        self.dispatcher.judged(&probe);
     }
 
     fn take(&mut self, changes: Changes) {
@@ -314,6 +316,7 @@ impl Town {
             Held::Silenced { silence, until, .. } => {
                 format!("silence {silence} until {}", (*until - at(0)).num_seconds())
             }
+            Held::Unsure => "unsure".to_owned(),
             Held::Gathered { until } => format!("gathered until {}", (*until - at(0)).num_seconds()),
         };
         let entry = |id: &str| self.dispatcher.open_alerts().find(|entry| entry.alert.id == id).unwrap();

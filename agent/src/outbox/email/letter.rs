@@ -34,13 +34,15 @@ pub(super) fn write(config: &config::Email, message: &Message<'_>) -> Result<Let
     for to in &config.to {
         letter = letter.to(to.clone());
     }
-    let first = first_mail(&notification.alert.id, domain);
-    if notification.event != Event::Opened {
-        letter = letter.in_reply_to(first);
-    }
-    let references = references(notification, domain);
-    if !references.is_empty() {
-        letter = letter.references(references);
+    // A test is about nothing that there was a mail about.
+    if notification.event != Event::Test {
+        if notification.event != Event::Opened {
+            letter = letter.in_reply_to(first_mail(&notification.alert.id, domain));
+        }
+        let references = references(notification, domain);
+        if !references.is_empty() {
+            letter = letter.references(references);
+        }
     }
     for (name, value) in [
         (HeaderName::new_from_ascii_str("Auto-Submitted"), "auto-generated".to_owned()),

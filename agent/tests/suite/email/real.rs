@@ -216,6 +216,10 @@ async fn all_mails_about_an_alert_make_one_thread() {
     seen.sort();
     seen.dedup();
     assert_eq!(seen.len(), 4, "{seen:?}");
+    let mut test = resolved();
+    test.event = Event::Test;
+    let mail = tell_it(&test).await;
+    assert!(headers(&mail, "In-Reply-To").is_empty() && headers(&mail, "References").is_empty());
     // Another attempt at the same is the same mail, whenever it is made.
     assert_eq!(tell_at(now() + chrono::TimeDelta::hours(1), &mailbox, &opened()).await, Reply::Taken);
     assert_eq!(header(&server.mail(), "Message-ID"), root);

@@ -280,6 +280,32 @@ fn targets_that_cannot_be_asked_say_nothing() {
 }
 
 #[test]
+fn a_clock_that_is_set_back_does_not_keep_it_blind() {
+    play(
+        true,
+        "1000 check -
+         1005 vip   unseen
+         1010 check - => blind since 1000 by 1 targets
+         500  check + => sees, 1 missed",
+    );
+    play(
+        true,
+        "1000 check -
+         1010 check - => blind since 1000 by 1 targets
+         500  check -
+         501  node  answered
+         530  node  answered => sees, 0 missed
+         535  check -",
+    );
+    play(
+        false,
+        "1003 link  down
+         1005 vip   unseen => blind since 1003 by links
+         500  node  silent => sees, 1 missed",
+    );
+}
+
+#[test]
 fn after_a_restart_it_is_blind_until_it_sees() {
     for (asks, lines) in [
         (true, "99 vip answered\n100 check -\n101 vip unseen\n105 check -\n110 check + => sees, 2 missed"),
