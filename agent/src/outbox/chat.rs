@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use reqwest::header::HeaderValue;
 use serde_json::Value;
 
 use super::{
@@ -31,6 +32,9 @@ impl Chat {
     /// Makes one attempt.
     pub(super) async fn attempt(&self, message: &Message<'_>, exchanges: &mut Exchanges) -> Reply {
         let payload = (self.payload)(&Story::of(message.notification));
-        self.post.send(Letter::json(payload.to_string()), message.now, exchanges).await
+        // Without it, Teams reckons with characters of two bytes.
+        let content_type = HeaderValue::from_static("application/json; charset=utf-8");
+        let letter = Letter { content_type, ..Letter::json(payload.to_string()) };
+        self.post.send(letter, message.now, exchanges).await
     }
 }

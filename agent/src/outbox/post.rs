@@ -79,7 +79,7 @@ impl Post {
     pub(super) async fn send(&self, letter: Letter, now: DateTime<Utc>, exchanges: &mut Exchanges) -> Reply {
         let url = letter.url.unwrap_or_else(|| self.url.clone());
         // Takes a user's name and password out of the URL and into a header.
-        let mut request = match self.client.request(letter.method, url).build() {
+        let mut request = match self.client.request(letter.method, url.clone()).build() {
             Ok(request) => request,
             Err(error) => return Reply::Refused { error: words(&error) },
         };
@@ -88,7 +88,7 @@ impl Post {
         headers.entry(CONTENT_TYPE).or_insert(letter.content_type);
         headers.extend(letter.headers);
         let mask = exchanges.are_wanted().then(|| {
-            let mask = Mask::of_request(request.url(), request.headers(), &self.secrets);
+            let mask = Mask::of_request(&url, request.headers(), &self.secrets);
             (Side::of_request(&request, &letter.body, &mask), mask)
         });
         *request.body_mut() = Some(letter.body.into());

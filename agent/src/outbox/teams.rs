@@ -9,9 +9,9 @@ use super::{
     story::{Piece, Story, Tone, pieces},
 };
 
-/// The largest message is about 28 kB (learn.microsoft.com, "Format cards in Microsoft Teams"); the service counts
-/// in an encoding of its own, so some of that is left free.
-const MESSAGE: usize = 24_000;
+/// The largest message is about 28 kB (learn.microsoft.com, "Limits and specifications for Microsoft Teams"), where the
+/// service may count two bytes for each character.
+const MESSAGE: usize = 13_500;
 /// The longest title.
 const TITLE: usize = 300;
 

@@ -256,7 +256,7 @@ fn secretive(address: std::net::SocketAddr) -> String {
         [[receiver]]
         name = "slack"
         kind = "slack"
-        url = "http://{address}/services/s3cr3t-slack"
+        url = "http://vipwatch:s3cr3t-password@{address}/services/s3cr3t-slack"
         [[receiver]]
         name = "on-call"
         kind = "pagerduty"
@@ -287,7 +287,7 @@ fn secretive(address: std::net::SocketAddr) -> String {
 fn a_test_shows_the_exchange_without_its_secrets() {
     // A far side that repeats all it is told, and tries to move the cursor.
     let echo = "200 OK\nx-repeated: s3cr3t-header s3cr3t-slack\n\ns3cr3t-path s3cr3t-query s3cr3tpagerduty s3cr3t-topic \
-                s3cr3t-token s3cr3t-body\u{1b}[2J";
+                s3cr3t-token s3cr3t-body s3cr3t-password\u{1b}[2J";
     let far_side = FarSide::replying(&[echo]);
     let home = Home::new(&format!("[agent]\nvantage = \"office-fra\"\n{}", secretive(far_side.address)));
     for (name, requests) in [("slack", 1), ("on-call", 2), ("telephone", 1), ("hook", 1)] {
@@ -301,12 +301,12 @@ fn a_test_shows_the_exchange_without_its_secrets() {
         assert!(shown.contains(&format!("> POST http://{}/", far_side.address)), "{shown}");
         assert!(shown.contains("< HTTP/1.1 200 OK\n"), "{shown}");
         assert!(shown.ends_with(&format!("✓ {name} has it.\n")), "{shown}");
-        let own = ["slack", "pagerduty", "topic", "token", "header", "path", "query", "body"];
+        let own = ["password", "slack", "pagerduty", "topic", "token", "header", "path", "query", "body"];
         let kinds: &[&str] = match name {
-            "slack" => &own[..1],
-            "on-call" => &own[1..2],
-            "telephone" => &own[2..4],
-            _ => &own[4..],
+            "slack" => &own[..2],
+            "on-call" => &own[2..3],
+            "telephone" => &own[3..5],
+            _ => &own[5..],
         };
         for kind in kinds {
             assert!(!shown.contains(&format!("s3cr3t-{kind}")), "{kind}: {shown}");
