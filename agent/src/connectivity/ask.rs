@@ -63,19 +63,20 @@ impl Asker {
                 let wait = limit / ATTEMPTS * nth;
                 sleep(wait).await;
                 let planned = Planned::once("connectivity", method, limit - wait);
-                heard(&self.prober.observe(&planned).await)
+                heard(&self.prober.observe(&planned).await).map_err(|failure| (nth, failure))
             }
         };
         let mut attempts: FuturesUnordered<_> = (0..ATTEMPTS).map(attempt).collect();
-        let mut first = None;
+        let mut failures = Vec::new();
         while let Some(heard) = attempts.next().await {
             match heard {
                 Ok(()) => return Ok(u32::try_from(began.elapsed().as_micros()).unwrap_or(u32::MAX)),
-                // That had the longest time.
-                Err(failure) => first = first.or(Some(failure)),
+                Err(failure) => failures.push(failure),
             }
         }
-        Err(first.unwrap_or_else(|| Failure::new(FailureKind::Agent, "it was not asked")))
+        // The first of them had the longest time.
+        let first = failures.into_iter().min_by_key(|(nth, _)| *nth).map(|(_, failure)| failure);
+        Err(first.unwrap_or_else(not_asked))
     }
 }
 
@@ -110,6 +111,9 @@ fn heard(observation: &Observation) -> Result<(), Failure> {
     if flows.iter().any(|flow| flow.failure().is_none()) {
         return Ok(());
     }
-    let failure = flows.iter().find_map(Flow::failure).cloned();
-    Err(failure.unwrap_or_else(|| Failure::new(FailureKind::Agent, "it was not asked")))
+    Err(flows.iter().find_map(Flow::failure).cloned().unwrap_or_else(not_asked))
+}
+
+fn not_asked() -> Failure {
+    Failure::new(FailureKind::Agent, "it was not asked")
 }
