@@ -130,8 +130,8 @@ impl Vision {
         self.blindness.as_ref()
     }
 
-    /// Goes on, `now`, from before a restart: the agent had been blind `since` then, and `probes` had rounds at these times
-    /// that were its own fault.
+    /// Goes on, `now`, from before a restart: the agent had been blind `since` then, and the latest rounds of `probes`, at
+    /// these times, were its own fault.
     pub fn resume(
         &mut self,
         since: DateTime<Utc>,
@@ -141,6 +141,7 @@ impl Vision {
         if self.found.is_none() {
             (self.since, self.found, self.judged) = (since, Some(now), false);
             for (probe, at) in probes {
+                self.unseen.insert(probe.clone());
                 self.missed.entry(probe).or_insert(at);
             }
         }
