@@ -196,7 +196,7 @@ impl Client {
                 Err(Trouble::Refused(self.refusal(status, &problem.detail)))
             }
             Ok(problem) => Err(Trouble::Unreachable(format!(
-                "the agent at {} cannot do that now: {}",
+                "the agent at {} says: {}",
                 self.base, problem.detail
             ))),
             Err(_) => Err(self.strange(&format!("it answered HTTP {}", status.as_u16()))),
