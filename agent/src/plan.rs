@@ -4,6 +4,7 @@
 //! From one service follow its source probes (one per VIP) and its node-health probes (one per node); from the
 //! cluster, where it says so, the probes of the nodes themselves.
 
+mod alerts;
 mod endpoint;
 mod host;
 mod method;

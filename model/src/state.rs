@@ -279,8 +279,13 @@ impl Machine {
     fn clock_was_set(&mut self, back: TimeDelta) {
         let runs = [self.candidate.as_mut().map(|(_, run)| run), self.away.as_mut()];
         let began = runs.into_iter().flatten().map(|run| &mut run.began);
-        let times =
-            [&mut self.since, &mut self.began, &mut self.settled_began, &mut self.bad_since, &mut self.flapping];
+        let times = [
+            &mut self.since,
+            &mut self.began,
+            &mut self.settled_began,
+            &mut self.bad_since,
+            &mut self.flapping,
+        ];
         let counted = self.streaks.values_mut().flat_map(Streak::times);
         for at in times.into_iter().flatten().chain(began).chain(counted) {
             *at += back;

@@ -11,7 +11,11 @@ use tokio_util::sync::CancellationToken;
 use vipwatch_model::connectivity::{Answer, Check, Says};
 
 use super::gate::{Request, View};
-use crate::{clock::{Clock, until}, config::Connectivity, network::Network};
+use crate::{
+    clock::{Clock, until},
+    config::Connectivity,
+    network::Network,
+};
 
 /// The shortest time between the beginnings of two checks, whoever asks for them.
 const REST: Duration = Duration::from_millis(100);

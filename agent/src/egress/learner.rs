@@ -20,7 +20,11 @@ use super::{
     memory::{Answer, Memory},
     round::Request,
 };
-use crate::{clock::{Clock, until}, network::Network, plan::Plan};
+use crate::{
+    clock::{Clock, until},
+    network::Network,
+    plan::Plan,
+};
 
 /// The shortest time between two learnings that rounds ask for.
 const REST: Duration = Duration::from_secs(1);

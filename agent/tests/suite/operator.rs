@@ -197,7 +197,8 @@ fn the_token_is_taken_from_the_configuration_and_changes_with_it() {
 
 /// Asks for a silence of everything, as the page does; the status line and the body of the answer.
 fn hush(listen: SocketAddr, comment: &str) -> (String, String) {
-    let body = format!(r#"{{"by":"kim","comment":"{comment}","for_seconds":3600,"matcher":{{}},"all":true}}"#);
+    let body =
+        format!(r#"{{"by":"kim","comment":"{comment}","for_seconds":3600,"matcher":{{}},"all":true}}"#);
     let mut stream = connect(listen);
     write!(
         stream,
