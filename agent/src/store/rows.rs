@@ -40,6 +40,7 @@ pub(super) fn write(
             Record::Stranded { configured, at } => deliveries::strand(&transaction, configured, *at)?,
             Record::Refill(refill) => answers.push(deliveries::waiting(&transaction, refill)?),
             Record::Retry(retry) => answers.push(Answer::PutBack(replay::put_back(&transaction, retry)?)),
+            Record::IsWritten(_) => {}
         }
     }
     transaction.commit()?;
