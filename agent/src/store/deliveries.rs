@@ -251,3 +251,41 @@ fn listed(row: &Row<'_>) -> rusqlite::Result<Listed> {
         digest: row.get(13)?,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{super::LaneId, *};
+
+    #[test]
+    fn what_cannot_be_understood_is_not_left_to_be_read() {
+        let home = tempfile::tempdir().unwrap();
+        let connection = open::for_writing(&home.path().join("vipwatch.db")).unwrap();
+        let insert = |key: &str, event: &str, alerts: &str| {
+            connection
+                .execute(
+                    "INSERT INTO delivery (notification, receiver, event, severity, alerts, document, created_at, next_at)
+                     VALUES (?1, 'ops', ?2, 'critical', ?3, '{}', 1, 1)",
+                    [key, event, alerts],
+                )
+                .unwrap();
+        };
+        let read = |most| {
+            let lane = LaneId { receiver: "ops".to_owned(), number: 1 };
+            match waiting(&connection, &Refill { lane, most }).unwrap() {
+                Answer::Waiting { oldest, left } => {
+                    let keys = oldest.into_iter().map(|delivery| delivery.key.notification);
+                    (keys.collect::<Vec<_>>().join(" "), left)
+                }
+                Answer::PutBack(_) => unreachable!("nobody asked for that"),
+            }
+        };
+        insert("a", "opened", "[]");
+        insert("no-word", "sideways", "[]");
+        insert("b", "resolved", "[]");
+        insert("digest", "digest", "[]");
+        insert("no-digest", "digest", "no JSON");
+        assert_eq!(read(1), ("digest a".to_owned(), 2));
+        assert_eq!(read(2), ("digest a b".to_owned(), 0));
+        assert_eq!(read(3), ("digest a b".to_owned(), 0));
+    }
+}
