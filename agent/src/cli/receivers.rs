@@ -103,14 +103,16 @@ fn about(receiver: &config::Receiver) -> Value {
 }
 
 fn json_report(receiver: &config::Receiver, reply: &Reply, exchanges: &[Exchange]) -> String {
-    let (outcome, error) = match reply {
-        Reply::Taken => ("taken", None),
-        Reply::Later { error, .. } => ("later", Some(error)),
-        Reply::Refused { error } => ("refused", Some(error)),
+    let outcome = match reply {
+        Reply::Taken => "taken",
+        Reply::TakenInPart { .. } => "taken_in_part",
+        Reply::LaterInPart { .. } => "later_in_part",
+        Reply::Later { .. } => "later",
+        Reply::Refused { .. } => "refused",
     };
     let mut report = about(receiver);
     report["outcome"] = outcome.into();
-    report["error"] = json!(error);
+    report["error"] = json!(reply.error());
     report["exchanges"] = json!(exchanges);
     format!("{report:#}\n")
 }
@@ -127,6 +129,14 @@ fn report(receiver: &config::Receiver, reply: &Reply, exchanges: &[Exchange]) ->
     let name = &receiver.name;
     text + &match reply {
         Reply::Taken => format!("✓ {name} has it.\n"),
+        Reply::TakenInPart { error } => {
+            format!("✗ Not everybody behind {name} has it: {error}. An alert would not reach the others.\n")
+        }
+        Reply::LaterInPart { error } => {
+            format!(
+                "✗ Not everybody behind {name} has it: {error}. An alert would be told to the others later.\n"
+            )
+        }
         Reply::Later { error, .. } => {
             format!("✗ {name} does not have it: {error}. An alert would be told again later.\n")
         }

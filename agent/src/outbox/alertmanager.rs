@@ -161,10 +161,7 @@ impl Server {
     /// Logs when this Alertmanager begins and ceases to fail: as long as another one takes alerts, nothing else
     /// tells.
     fn note(&self, reply: &Reply, receiver: &str) {
-        let error = match reply {
-            Reply::Taken => None,
-            Reply::Later { error, .. } | Reply::Refused { error } => Some(error),
-        };
+        let error = reply.error();
         let failed = self.fails.swap(error.is_some(), Ordering::Relaxed);
         let origin = &self.origin;
         match error {
@@ -187,15 +184,11 @@ fn sum_up(replies: Vec<(&str, Reply)>) -> Reply {
     let mut errors = Vec::new();
     let mut later = Vec::new();
     for (origin, reply) in replies {
-        let error = match reply {
-            Reply::Taken => continue,
-            Reply::Refused { error } => error,
-            Reply::Later { error, retry_after } => {
-                later.push(retry_after);
-                error
-            }
-        };
-        errors.push(if alone { error } else { format!("{origin}: {error}") });
+        let error = reply.error().unwrap_or_default();
+        errors.push(if alone { error.to_owned() } else { format!("{origin}: {error}") });
+        if let Reply::Later { retry_after, .. } = reply {
+            later.push(retry_after);
+        }
     }
     let error = errors.join("; ");
     match later.into_iter().min() {

@@ -94,7 +94,7 @@ pub(super) fn decide(transaction: &Transaction<'_>, decision: &lane::Decision) -
     const UPDATE: &str = "DO UPDATE SET
          document = excluded.document, state = excluded.state, attempts = excluded.attempts,
          next_at = excluded.next_at, done_at = excluded.done_at, digest = excluded.digest,
-         last_error = iif(excluded.state = 'delivered', NULL, coalesce(excluded.last_error, last_error))";
+         last_error = iif(excluded.state = 'delivered', excluded.last_error, coalesce(excluded.last_error, last_error))";
     decision.rows.iter().try_for_each(|row| insert(transaction, row, UPDATE))
 }
 
