@@ -109,7 +109,7 @@ async fn slack_gets_blocks_under_a_colour() {
 async fn discord_gets_an_embed_and_mentions_nobody() {
     let told = told("kind = \"discord\"", "/api/webhooks/0/x", "204 No Content").await;
     let message = told.json();
-    assert!(message["embeds"][0]["title"].as_str().unwrap().starts_with("Critical: "), "{message}");
+    assert!(message["content"].as_str().unwrap().starts_with("**Critical: "), "{message}");
     assert_eq!(message["embeds"][0]["color"], 0x00d1_242f);
     assert_eq!(message["allowed_mentions"], json!({ "parse": [] }));
 }

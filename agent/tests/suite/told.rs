@@ -89,15 +89,6 @@ pub(crate) fn later_in_part(reply: Reply) -> String {
     }
 }
 
-/// The error of a reply by which some have it, and others never will.
-#[track_caller]
-pub(crate) fn taken_in_part(reply: Reply) -> String {
-    match reply {
-        Reply::TakenInPart { error } => error,
-        reply => panic!("{reply:?}"),
-    }
-}
-
 /// The error of a reply that wants no other attempt.
 #[track_caller]
 pub(crate) fn refused(reply: Reply) -> String {

@@ -21,7 +21,7 @@ use crate::{
     agent::{Home, free_address, get},
     authority::{Authority, Issued, named},
     cluster::{Cluster, ECHO},
-    told::{later, later_in_part, now, opened, receiver, refused, resolved, taken_in_part, tell, tell_at},
+    told::{later, later_in_part, now, opened, receiver, refused, resolved, tell, tell_at},
 };
 
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -248,6 +248,15 @@ async fn no_text_gets_into_a_header() {
         (1, 1, true),
         "{id}"
     );
+}
+
+/// The error of a reply by which some have it, and others never will.
+#[track_caller]
+fn taken_in_part(reply: Reply) -> String {
+    match reply {
+        Reply::TakenInPart { error } => error,
+        reply => panic!("{reply:?}"),
+    }
 }
 
 #[tokio::test]
