@@ -226,6 +226,19 @@ async fn one_that_speaks_something_else() {
 }
 
 #[tokio::test]
+async fn one_that_drips() {
+    let address = serve(|mut stream| async move {
+        while stream.write_all(b"2").await.is_ok() {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    });
+    let mailbox = mailbox(address.await, PLAIN);
+    let began = Instant::now();
+    assert_eq!(later(tell(&mailbox, &opened()).await), "no reply in time");
+    assert!(began.elapsed() < TIMEOUT + Duration::from_secs(2), "{:?}", began.elapsed());
+}
+
+#[tokio::test]
 async fn one_that_never_ends() {
     let endless = async |piece: &'static [u8]| {
         let address =
