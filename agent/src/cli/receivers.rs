@@ -17,6 +17,9 @@ use crate::{
     outbox::{Exchange, Message, Receiver, Reply, Side},
 };
 
+/// What a configuration without receivers lacks.
+const NONE: &str = "the configuration has no [[receiver]]";
+
 #[derive(Debug, Args)]
 pub(super) struct Receivers {
     #[command(subcommand)]
@@ -48,11 +51,11 @@ impl Receivers {
             return ExitCode::SUCCESS;
         };
         let Some(receiver) = config.receivers.iter().find(|receiver| receiver.name == *name) else {
-            let names: Vec<&str> = config.receivers.iter().map(|receiver| receiver.name.as_str()).collect();
-            eprintln!(
-                "vipwatch: there is no receiver {name:?}; the receivers are:\n  {}",
-                names.join("\n  ")
-            );
+            let names: String =
+                config.receivers.iter().map(|receiver| format!("\n  {}", receiver.name)).collect();
+            let there_are =
+                if names.is_empty() { NONE.to_owned() } else { format!("the receivers are:{names}") };
+            eprintln!("vipwatch: there is no receiver {name:?}; {there_are}");
             return ExitCode::from(2);
         };
         let (reply, exchanges) = test(receiver, &config, &Clock::system()).await;
@@ -85,6 +88,9 @@ async fn test(receiver: &config::Receiver, config: &Config, clock: &Clock) -> (R
 }
 
 fn list(receivers: &[config::Receiver]) -> String {
+    if receivers.is_empty() {
+        return format!("Nobody is told about alerts: {NONE}.\n");
+    }
     let mut table = Table::new();
     table.load_style(UTF8_HORIZONTAL_ONLY).set_content_arrangement(ContentArrangement::Dynamic);
     table.set_header(["Receiver", "Kind", "Where"]);
