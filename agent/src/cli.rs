@@ -8,6 +8,7 @@ mod inspect;
 mod probe;
 mod receivers;
 mod remote;
+mod routes;
 mod run;
 mod schema;
 mod silence;

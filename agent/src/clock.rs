@@ -1,9 +1,10 @@
 //! Wall time, behind a handle that tests can set. Intervals are measured with tokio's `Instant`, never
-//! with this.
+//! with this; [`until`] waits for one.
 
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
+use tokio::time::{Instant, sleep_until};
 
 /// The source of wall time.
 #[derive(Clone)]
@@ -25,5 +26,13 @@ impl Clock {
     #[must_use]
     pub fn now(&self) -> DateTime<Utc> {
         (self.0)()
+    }
+}
+
+/// Waits for the instant, or for ever where there is none.
+pub(crate) async fn until(due: Option<Instant>) {
+    match due {
+        Some(due) => sleep_until(due).await,
+        None => std::future::pending().await,
     }
 }

@@ -1,5 +1,6 @@
-//! Carries out what operators ask for over the API: hands it to the pipeline, which owns the alerts, and waits for what it
-//! says. Every change leaves a line in the log: who, what, and from where.
+//! Carries out what operators ask for over the API: hands it to the pipeline, which owns the alerts, waits for what it
+//! says, and answers when that is written: it outlives whatever comes next. Every change leaves a line in the log: who,
+//! what, and from where.
 
 mod matcher;
 mod outbox;
@@ -43,7 +44,7 @@ pub struct AgentControl {
     pub pipeline: mpsc::Sender<Command>,
     /// The outbox's input.
     pub outbox: mpsc::Sender<crate::outbox::Command>,
-    /// Where deliveries are read.
+    /// Where changes are written, and deliveries are read.
     pub store: Arc<Store>,
     /// The picture that the page shows.
     pub overview: watch::Receiver<Arc<Overview>>,
@@ -63,6 +64,15 @@ impl AgentControl {
         reply.ok_or_else(|| Refusal::Unavailable("the agent is ending or stuck: look at its log".to_owned()))
     }
 
+    /// Waits until what the pipeline was asked for is written. It holds even if it cannot be.
+    async fn stored(&self) -> Result<(), Refusal> {
+        self.store.written().await.map_err(|why| {
+            Refusal::Unavailable(format!(
+                "this holds from now on, but could not be stored yet, and a restart before it is would undo it: {why}"
+            ))
+        })
+    }
+
     async fn take_on(
         &self,
         alert: String,
@@ -78,6 +88,7 @@ impl AgentControl {
         tracing::info!(
             by = %operator.by, peer = %operator.peer, %alert, comment = %view.comment, "an operator took an alert on"
         );
+        self.stored().await?;
         Ok(view)
     }
 
@@ -104,6 +115,7 @@ impl AgentControl {
             by = %operator.by, peer = %operator.peer, silence = %view.id, until = %view.until, %matcher,
             comment = %view.comment, "an operator silenced alerts"
         );
+        self.stored().await?;
         Ok(view)
     }
 
@@ -114,6 +126,7 @@ impl AgentControl {
             return Err(Refusal::Missing(format!("there is no silence {id:?}; it may be over by now")));
         };
         tracing::info!(by = %operator.by, peer = %operator.peer, silence = %id, "an operator ended a silence");
+        self.stored().await?;
         Ok(silence_view(&ended))
     }
 }

@@ -233,22 +233,24 @@ impl Pipeline {
                 self.desk.replanned(self.parts.clock.now());
                 self.retire();
             }
-            // Whoever asked may be gone; it is done all the same.
+            // Whoever asked may be gone; it is done all the same. Who gets a reply can rely on that the store has it.
             Command::Acknowledge { alert, by, reply } => {
                 let effects = self.desk.acknowledge(&alert, by, &self.plan);
-                let _ = reply.send(effects.is_some());
+                let found = effects.is_some();
                 self.tend(effects.unwrap_or_default());
+                let _ = reply.send(found);
             }
             Command::Silence { silence, reply } => {
                 let mut effects = Effects::default();
                 self.desk.silence(silence, &mut effects);
-                let _ = reply.send(());
                 self.tend(effects);
+                let _ = reply.send(());
             }
             Command::EndSilence { id, reply } => {
                 let mut effects = Effects::default();
-                let _ = reply.send(self.desk.end_silence(&id, &mut effects));
+                let ended = self.desk.end_silence(&id, &mut effects);
                 self.tend(effects);
+                let _ = reply.send(ended);
             }
             Command::Refused { error } => self.config_error = Some(error),
         }
@@ -379,7 +381,7 @@ impl Pipeline {
         let new_id = || uuid::Uuid::now_v7().to_string();
         let changes = self.alerts.update(&known, transition.as_ref(), &nodes, new_id);
         let mut effects = self.desk.take(changes, &self.plan, &self.watched, at);
-        let surer = self.desk.dispatcher.judged(probe);
+        let surer = self.desk.dispatcher.judged(probe, &machine);
         if surer || !effects.is_empty() || self.desk.due().is_some_and(|due| due <= at) {
             self.desk.tend(&self.plan, &mut effects, at);
         }

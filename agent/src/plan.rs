@@ -4,6 +4,7 @@
 //! From one service follow its source probes (one per VIP) and its node-health probes (one per node); from the
 //! cluster, where it says so, the probes of the nodes themselves.
 
+mod alerts;
 mod endpoint;
 mod host;
 mod method;
@@ -221,9 +222,10 @@ impl Aim {
 }
 
 /// The rules for what is probed with `timing`, wherever it goes.
-fn rules(timing: &Timing, AlertRules { own, flapping }: &AlertRules) -> Rules {
+fn rules(timing: &Timing, alerts: &AlertRules) -> Rules {
     let stale_after = timing.schedule.min_gap().saturating_mul(5);
     let stale_after = TimeDelta::from_std(stale_after).unwrap_or(TimeDelta::MAX).max(AWAY);
     let uniform = Rules::uniform(timing.alert_after, timing.resolve_after, stale_after);
-    Rules { own: Arc::clone(own), flapping: *flapping, ..uniform }
+    let AlertRules { own, flapping, expires_within } = alerts;
+    Rules { own: Arc::clone(own), flapping: *flapping, expires_within: *expires_within, ..uniform }
 }

@@ -28,7 +28,10 @@ use std::{
 
 use chrono::{DateTime, Utc};
 use thiserror::Error;
-use tokio::sync::{mpsc, watch};
+use tokio::{
+    sync::{mpsc, watch},
+    time::timeout,
+};
 use vipwatch_model::{
     alert::Alert,
     dispatch::{Group, Silence, Telling},
@@ -50,6 +53,9 @@ use queue::Queue;
 pub use restore::{PastTransition, Remembered, Restored, StoredAlert, Tally};
 
 use crate::{clock::Clock, heartbeat::Heartbeat, plan::Planned};
+
+/// How long [`Store::written`] waits: longer than it takes to find out that the database cannot be written.
+const WRITTEN_WITHIN: Duration = Duration::from_secs(4);
 
 /// Everything that one round leaves behind; written in one transaction.
 #[derive(Debug, Clone)]
@@ -142,6 +148,8 @@ pub enum Record {
     Refill(Refill),
     /// A request to deliver dead letters after all.
     Retry(Retry),
+    /// Somebody wants to know whether everything before this is written, or why not.
+    IsWritten(mpsc::Sender<Result<(), String>>),
 }
 
 impl Record {
@@ -283,6 +291,20 @@ impl Store {
     /// Hands a record to the writer. Never waits.
     pub fn push(&self, record: Record) {
         self.queue.push(record);
+    }
+
+    /// Waits until everything that was pushed before is written.
+    ///
+    /// # Errors
+    /// When it cannot be written now, or takes too long: why. It is written as soon as that is over.
+    pub async fn written(&self) -> Result<(), String> {
+        let (reply, mut replied) = mpsc::channel(1);
+        self.push(Record::IsWritten(reply));
+        match timeout(WRITTEN_WITHIN, replied.recv()).await {
+            Ok(Some(written)) => written,
+            Ok(None) => Err("the agent is ending".to_owned()),
+            Err(_) => Err(format!("the disk takes longer than {} s", WRITTEN_WITHIN.as_secs())),
+        }
     }
 
     /// Deliveries that were made or are to be made, newest first.

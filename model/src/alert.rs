@@ -139,6 +139,20 @@ impl Alert {
         }
     }
 
+    /// An alert of `kind` that `probe` may give rise to some day: all that routes and windows ask for, and no story.
+    #[must_use]
+    pub fn untold(kind: AlertKind, probe: &Probe) -> Self {
+        let (severity, never) = (probe.rules.of(kind).severity, DateTime::UNIX_EPOCH);
+        Self {
+            service: probe.subject.service().map(str::to_owned),
+            probe: probe.name.as_str().to_owned(),
+            node: probe.subject.node().filter(|_| kind.scope() == Scope::Probe).map(str::to_owned),
+            target: probe.subject.target(),
+            labels: probe.labels.clone(),
+            ..Self::of_vantage(String::new(), AlertKey::new(kind, probe), severity, never, never)
+        }
+    }
+
     /// Tells the story of an alert that `known` gives rise to.
     #[must_use]
     fn open(id: String, kind: AlertKind, known: &Known<'_>) -> Self {
@@ -150,13 +164,6 @@ impl Alert {
         });
         Self {
             id,
-            key: AlertKey::new(kind, probe),
-            severity: probe.rules.of(kind).severity,
-            service: probe.subject.service().map(str::to_owned),
-            probe: probe.name.as_str().to_owned(),
-            node: probe.subject.node().filter(|_| kind.scope() == Scope::Probe).map(str::to_owned),
-            target: probe.subject.target(),
-            labels: probe.labels.clone(),
             since: machine.holds(kind).or(machine.began).unwrap_or(*at),
             opened_at: *at,
             title: story::title(kind, probe, verdict),
@@ -169,6 +176,7 @@ impl Alert {
             evidence: verdict.evidence.clone(),
             flows_answered: verdict.answered,
             flows: verdict.flows,
+            ..Self::untold(kind, probe)
         }
     }
 }

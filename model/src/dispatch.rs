@@ -22,6 +22,7 @@ use crate::{
     alert::{Alert, AlertKey, Event, Scope},
     notification::{Acknowledgement, Companion, Notification, Resolution},
     probe::Probe,
+    state::Machine,
 };
 pub use group::Group;
 pub use matcher::{Matcher, fits};
@@ -93,9 +94,17 @@ pub struct Dispatcher {
     entries: BTreeMap<String, Entry>,
     groups: BTreeMap<String, Group>,
     silences: BTreeMap<String, Silence>,
-    /// Alerts that nothing new is told of before a round has said that they still hold: what was stored before a
-    /// restart, and what another alert kept from being told that is over now.
-    unsure: BTreeSet<String>,
+    /// Alerts that nothing new is told of before a round has said that they still hold.
+    unsure: BTreeMap<String, Doubt>,
+}
+
+/// Why a round has to say of an alert that it still holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Doubt {
+    /// It was stored before a restart.
+    Restarted,
+    /// Another alert inhibited it that is over now. If it is over, too, there was never anything to tell.
+    Freed,
 }
 
 impl Dispatcher {
@@ -108,7 +117,7 @@ impl Dispatcher {
     ) {
         for entry in entries {
             if entry.telling.end.is_none() && entry.alert.key.kind.scope() != Scope::Vantage {
-                self.unsure.insert(entry.alert.id.clone());
+                self.unsure.insert(entry.alert.id.clone(), Doubt::Restarted);
             }
             self.entries.entry(entry.alert.id.clone()).or_insert(entry);
         }
@@ -127,12 +136,15 @@ impl Dispatcher {
         self.entries.insert(alert.id.clone(), Entry { alert: alert.clone(), telling });
     }
 
-    /// A round of `probe` was judged: what is still open of it, or of its service, holds. Tells whether that makes a
-    /// difference.
-    pub fn judged(&mut self, probe: &Probe) -> bool {
+    /// A round of `probe` was judged, and its state is as `machine` says: if that is beyond doubt, what is still open of it, or
+    /// of its service, holds. Tells whether that makes a difference.
+    pub fn judged(&mut self, probe: &Probe, machine: &Machine) -> bool {
+        if !machine.is_steady() {
+            return false;
+        }
         let before = self.unsure.len();
         let entries = &self.entries;
-        self.unsure.retain(|id| {
+        self.unsure.retain(|id, _| {
             entries.get(id).is_some_and(|Entry { alert, .. }| match alert.key.kind.scope() {
                 Scope::Probe => alert.probe != probe.name.as_str(),
                 Scope::Service => alert.service.as_deref() != probe.subject.service(),
@@ -144,12 +156,14 @@ impl Dispatcher {
 
     /// An alert is over. Gives how far telling of it had come, for the store, unless nothing of it is left to tell.
     pub fn resolved(&mut self, alert: &Alert, resolution: &Resolution, scene: &Scene<'_>) -> Option<Telling> {
-        let freed = self.inhibited_by(alert, scene.policy);
-        self.unsure.extend(freed);
+        for id in self.inhibited_by(alert, scene.policy) {
+            self.unsure.entry(id).or_insert(Doubt::Freed);
+        }
         let entry = self.entries.get(&alert.id)?;
         let unheard = entry.telling.told.is_none();
         let outlook = self.outlook(scene.policy);
-        if unheard && self.held(entry, &outlook, scene).is_some_and(|held| held.is_mute()) {
+        let freed = self.unsure.get(&alert.id) == Some(&Doubt::Freed);
+        if unheard && (freed || self.held(entry, &outlook, scene).is_some_and(|held| held.is_mute())) {
             self.entries.remove(&alert.id);
             return None;
         }
@@ -280,7 +294,7 @@ impl Dispatcher {
     /// What keeps an alert from being told that nobody was told of.
     fn held(&self, entry: &Entry, outlook: &Outlook<'_>, scene: &Scene<'_>) -> Option<Held> {
         self.muted(&entry.alert, outlook, scene).or_else(|| {
-            if self.unsure.contains(&entry.alert.id) {
+            if self.unsure.contains_key(&entry.alert.id) {
                 return Some(Held::Unsure);
             }
             let until = entry.telling.suspects_until.filter(|until| *until > scene.now)?;
@@ -303,11 +317,10 @@ impl Dispatcher {
         Some(Held::Silenced { silence: silence.id.clone(), by: silence.by.clone(), until: silence.until })
     }
 
-    /// Untold alerts that `alert` keeps from being told.
+    /// Alerts of which `alert` keeps anything from being told.
     fn inhibited_by(&self, alert: &Alert, policy: &Policy) -> Vec<String> {
         let outlook = self.outlook(policy);
-        let untold = self.open_alerts().filter(|entry| entry.telling.told.is_none());
-        let inhibited = untold.filter(|entry| {
+        let inhibited = self.open_alerts().filter(|entry| {
             outlook.inhibitor(&entry.alert).is_some_and(|by| by.id == alert.id)
                 && entry.alert.key.kind.scope() != Scope::Vantage
         });
@@ -320,13 +333,12 @@ impl Dispatcher {
         self.entries.values_mut().for_each(|entry| entry.telling.clock_is(now));
     }
 
-    /// An alert of whose receivers none is left has been told to nobody.
+    /// An alert that was told to nobody, or of whose receivers none is left, has not been told if there is somebody to tell now.
     fn forsake(&mut self, policy: &Policy, dispatch: &mut Dispatch) {
-        for (id, Entry { telling, .. }) in &mut self.entries {
-            let gone = |told: &Told| {
-                !told.to.is_empty() && !told.to.iter().any(|name| policy.receivers.contains(name))
-            };
-            if telling.end.is_none() && telling.told.as_ref().is_some_and(gone) {
+        for (id, Entry { alert, telling }) in &mut self.entries {
+            let gone = |told: &Told| !told.to.iter().any(|name| policy.receivers.contains(name));
+            let forsaken = telling.end.is_none() && telling.told.as_ref().is_some_and(gone);
+            if forsaken && !policy.receivers_of(alert).is_empty() {
                 telling.told = None;
                 dispatch.tellings.insert(id.clone(), telling.clone());
             }
@@ -421,7 +433,7 @@ impl Dispatcher {
         let outlook = self.outlook(scene.policy);
         for entry in self.open_alerts() {
             let at = entry.telling.reminder_at(every);
-            let is_due = at.is_some_and(|at| at <= scene.now) && !self.unsure.contains(&entry.alert.id);
+            let is_due = at.is_some_and(|at| at <= scene.now) && !self.unsure.contains_key(&entry.alert.id);
             if is_due && self.muted(&entry.alert, &outlook, scene).is_none() {
                 due.entry(entry.telling.group.clone()).or_default().push(entry.alert.id.clone());
             }
@@ -450,7 +462,8 @@ impl Dispatcher {
                 Some(told) => told.to.clone(),
                 None => scene.policy.receivers_of(&entry.alert),
             };
-            for receiver in to {
+            // Who was told may be configured no longer.
+            for receiver in to.into_iter().filter(|name| scene.policy.receivers.contains(name)) {
                 by_receiver.entry(receiver).or_default().push(entry);
             }
         }

@@ -11,6 +11,8 @@ use crate::{
 
 /// The most rounds that a rule or a flapping window looks back.
 pub const LONGEST_WINDOW: u32 = 64;
+/// How long before a certificate expires that is told, where nothing else is configured.
+pub const EXPIRES_WITHIN: TimeDelta = TimeDelta::days(14);
 
 /// The rule of one kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,6 +57,8 @@ pub struct Rules {
     pub min_healthy_nodes: u32,
     /// When the probe flaps.
     pub flapping: Flapping,
+    /// A certificate that is valid for less than this is about to expire.
+    pub expires_within: TimeDelta,
     /// Rounds further apart than this are not consecutive: the agent was away in between.
     pub stale_after: TimeDelta,
 }
@@ -75,8 +79,16 @@ impl Rules {
     /// The same thresholds for every kind, and no flapping.
     #[must_use]
     pub fn uniform(alert_after: u32, resolve_after: u32, stale_after: TimeDelta) -> Self {
-        let (own, flapping, down) = (Arc::default(), Flapping::OFF, AlertKind::Unreachable);
-        Self { own, alert_after, resolve_after, down, min_healthy_nodes: 0, flapping, stale_after }
+        Self {
+            own: Arc::default(),
+            alert_after,
+            resolve_after,
+            down: AlertKind::Unreachable,
+            min_healthy_nodes: 0,
+            flapping: Flapping::OFF,
+            expires_within: EXPIRES_WITHIN,
+            stale_after,
+        }
     }
 
     /// The rule of `kind`.

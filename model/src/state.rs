@@ -164,6 +164,9 @@ impl Machine {
         fresh: bool,
     ) -> Option<Transition> {
         let gap = self.last.replace(now).map(|last| now - last);
+        if let Some(back) = gap.filter(|gap| *gap < TimeDelta::zero()) {
+            self.clock_was_set(back);
+        }
         if gap.is_some_and(|gap| gap > rules.stale_after) {
             self.forget();
             self.forget_window();
@@ -269,6 +272,24 @@ impl Machine {
         }
         let rounds = (self.bad & mask(rule.of)).count_ones();
         Run { rounds: rounds.max(on_end.rounds), began: self.bad_since.unwrap_or(on_end.began) }
+    }
+
+    /// The clock was set back. Whatever is remembered is as long ago as it was, so that nothing waits for the time to come
+    /// round again.
+    fn clock_was_set(&mut self, back: TimeDelta) {
+        let runs = [self.candidate.as_mut().map(|(_, run)| run), self.away.as_mut()];
+        let began = runs.into_iter().flatten().map(|run| &mut run.began);
+        let times = [
+            &mut self.since,
+            &mut self.began,
+            &mut self.settled_began,
+            &mut self.bad_since,
+            &mut self.flapping,
+        ];
+        let counted = self.streaks.values_mut().flat_map(Streak::times);
+        for at in times.into_iter().flatten().chain(began).chain(counted) {
+            *at += back;
+        }
     }
 
     /// What it takes to get to `to`: at least one round.
@@ -410,6 +431,39 @@ mod tests {
         machine.step(Down, DateTime::UNIX_EPOCH + TimeDelta::seconds(10), &two(), false);
         machine.step(Down, DateTime::UNIX_EPOCH + TimeDelta::days(3), &two(), false);
         assert_eq!(machine.state, Up);
+    }
+
+    /// When a lasting fault is confirmed that has to last for 30 s, in seconds since its first round, with a round every ten
+    /// seconds; the clock is set by `step` after its second one. What is noted is confirmed at the same time.
+    fn confirmed_after(step: TimeDelta) -> Option<i64> {
+        let mut rules = two();
+        let lasting = Rule { lasting: TimeDelta::seconds(30), ..rules.of(AlertKind::Unreachable) };
+        let kinds = [AlertKind::Unreachable, AlertKind::DnsDrift];
+        rules.own = std::sync::Arc::new(kinds.map(|kind| (kind, lasting)).into());
+        let (mut machine, mut clock) = (Machine::default(), DateTime::UNIX_EPOCH + TimeDelta::days(1));
+        machine.step(Up, clock, &rules, false);
+        for passed in (0..100).map(|nth| nth * 10) {
+            clock += TimeDelta::seconds(10) + if passed == 20 { step } else { TimeDelta::zero() };
+            machine.step(Down, clock, &rules, false);
+            machine.take_note(AlertKind::DnsDrift, true, clock, &rules, false);
+            let holds = machine.holds(AlertKind::DnsDrift);
+            assert_eq!(holds.is_some(), machine.state == Down, "{passed} s");
+            if machine.state == Down {
+                let began = machine.began.unwrap();
+                assert!(holds == Some(began) && began <= clock && machine.since == Some(clock));
+                return Some(passed);
+            }
+        }
+        None
+    }
+
+    #[test]
+    fn a_clock_that_is_set_neither_opens_early_nor_holds_back() {
+        assert_eq!(confirmed_after(TimeDelta::zero()), Some(30));
+        // The time between two rounds is not known then, and counts as none.
+        assert_eq!(confirmed_after(TimeDelta::hours(-1)), Some(40));
+        // As after an absence: counting starts over.
+        assert_eq!(confirmed_after(TimeDelta::hours(1)), Some(50));
     }
 
     #[test]

@@ -46,6 +46,11 @@ impl Streak {
         self.holds
     }
 
+    /// The times that it remembers.
+    pub fn times(&mut self) -> impl Iterator<Item = &mut DateTime<Utc>> {
+        [&mut self.began, &mut self.holds].into_iter().flatten()
+    }
+
     /// Whether there is nothing to remember.
     #[must_use]
     pub fn is_over(&self) -> bool {

@@ -8,13 +8,14 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 use vipwatch_model::notification::Notification;
 
-use super::ConfigFile;
+use super::{ConfigFile, routes::Routes};
 use crate::{
     app,
     clock::Clock,
     config::{self, Config},
     exit,
     outbox::{Exchange, Message, Receiver, Reply, Side},
+    plan::Plan,
 };
 
 /// What a configuration without receivers lacks.
@@ -38,6 +39,8 @@ enum Action {
         /// The receiver's name.
         name: String,
     },
+    /// Show by which rule alerts would be opened, and who would be told.
+    Routes(Routes),
 }
 
 impl Receivers {
@@ -46,9 +49,20 @@ impl Receivers {
             Ok(config) => config,
             Err(code) => return code.into(),
         };
-        let Some(Action::Test { name }) = &self.action else {
-            super::print(&if self.json { json_list(&config.receivers) } else { list(&config.receivers) });
-            return ExitCode::SUCCESS;
+        let name = match &self.action {
+            Some(Action::Test { name }) => name,
+            Some(Action::Routes(routes)) => {
+                let Some(text) = routes.of(&Plan::new(&config), self.json) else {
+                    eprintln!("vipwatch: there can be no such alert: nothing that is watched fits");
+                    return ExitCode::from(2);
+                };
+                super::print(&text);
+                return ExitCode::SUCCESS;
+            }
+            None => {
+                super::print(&if self.json { json_list(&config.receivers) } else { list(&config.receivers) });
+                return ExitCode::SUCCESS;
+            }
         };
         let Some(receiver) = config.receivers.iter().find(|receiver| receiver.name == *name) else {
             let names: String =

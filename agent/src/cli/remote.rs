@@ -195,10 +195,9 @@ impl Client {
             Ok(problem) if status.is_client_error() => {
                 Err(Trouble::Refused(self.refusal(status, &problem.detail)))
             }
-            Ok(problem) => Err(Trouble::Unreachable(format!(
-                "the agent at {} cannot do that now: {}",
-                self.base, problem.detail
-            ))),
+            Ok(problem) => {
+                Err(Trouble::Unreachable(format!("the agent at {} says: {}", self.base, problem.detail)))
+            }
             Err(_) => Err(self.strange(&format!("it answered HTTP {}", status.as_u16()))),
         }
     }

@@ -147,7 +147,7 @@ impl Matcher {
     }
 }
 
-fn kind(word: &str) -> Result<AlertKind, String> {
+pub(super) fn kind(word: &str) -> Result<AlertKind, String> {
     one_of(word, AlertKind::ALL)
 }
 

@@ -1,18 +1,15 @@
 //! `[alerts]`: when alerts are opened, where nothing else is said, and when they are told.
 
-use std::time::Duration;
-
-use chrono::TimeDelta;
 use vipwatch_model::{
     alert::AlertKind,
     dispatch::{Inhibition, Policy, Route},
 };
 
 use super::{
-    duration::{DAY, HOUR, MINUTE, Time},
+    duration::{DAY, HOUR, MINUTE, Time, span},
     reader::Slot,
     receiver::Receiver,
-    rule::{ByKind, FlappingTable, MarkTable, ServiceRulesTable, Written},
+    rule::{ByKind, CertificateTable, FlappingTable, MarkTable, ServiceRulesTable, Written},
     table::table,
 };
 
@@ -50,6 +47,10 @@ impl ByKind for AlertsTable {
     fn flapping(&self) -> &Slot<FlappingTable> {
         self.rules.flapping()
     }
+
+    fn certificate(&self) -> &Slot<CertificateTable> {
+        self.rules.certificate()
+    }
 }
 
 impl AlertsTable {
@@ -72,11 +73,6 @@ impl AlertsTable {
             repeat_every: self.repeat_every.optional()?.map(|every| span(every.get())),
         })
     }
-}
-
-/// A duration that was read, and so is far from the longest that there is.
-fn span(duration: Duration) -> TimeDelta {
-    TimeDelta::from_std(duration).unwrap_or(TimeDelta::MAX)
 }
 
 /// Whether the built-in inhibitions hold, as far as that is known.

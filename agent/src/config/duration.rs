@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use chrono::TimeDelta;
 use schemars::Schema;
 
 use super::{
@@ -53,6 +54,11 @@ impl<const MIN: u64, const MAX: u64> Value for Time<MIN, MAX> {
     fn schema() -> Schema {
         text_schema::<Self>()
     }
+}
+
+/// A duration that was read, and so is far from the longest that there is.
+pub(super) fn span(duration: Duration) -> TimeDelta {
+    TimeDelta::from_std(duration).unwrap_or(TimeDelta::MAX)
 }
 
 /// Reads a duration that was written somewhere else than in the file.

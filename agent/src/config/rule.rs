@@ -3,7 +3,6 @@
 
 mod layer;
 
-use chrono::TimeDelta;
 use vipwatch_model::{
     alert::{AlertKind, Severity},
     rule::LONGEST_WINDOW,
@@ -15,7 +14,7 @@ pub(super) use self::layer::RulesLayer;
 use super::{
     after::{After, Rounds},
     choice::choice,
-    duration::{DAY, Time},
+    duration::{DAY, HOUR, Time, span},
     fault::Span,
     percent::Percent,
     reader::{At, Slot},
@@ -51,6 +50,16 @@ table! {
     }
 }
 
+table! {
+    /// When a certificate is about to expire, and how bad that is.
+    pub(super) struct CertificateTable {
+        /// When, and how bad.
+        flatten rule: RuleTable,
+        /// How long before its end that is told. Without it: 14d.
+        optional within: Time<HOUR, { 1_000 * DAY }>,
+    }
+}
+
 /// A share of changes; with none, a probe would flap for ever.
 type Share = Percent<1, 100>;
 
@@ -81,7 +90,7 @@ table! {
         /// The echo believes forged headers. Takes an echo with a canary.
         optional headers_trusted: RuleTable,
         /// The certificate is about to expire. With https and tls.
-        optional certificate_expiring: RuleTable,
+        optional certificate_expiring: CertificateTable,
         /// Rounds change their mind too often: one alert instead of many.
         optional flapping: FlappingTable,
     }
@@ -114,6 +123,9 @@ pub(super) trait ByKind {
 
     /// When a probe flaps.
     fn flapping(&self) -> &Slot<FlappingTable>;
+
+    /// When a certificate is about to expire.
+    fn certificate(&self) -> &Slot<CertificateTable>;
 }
 
 /// What is written about one kind.
@@ -130,7 +142,9 @@ impl ByKind for ProbeRulesTable {
             written(AlertKind::Unreachable, &self.unreachable, RuleTable::layer),
             written(AlertKind::Degraded, &self.degraded, RuleTable::layer),
             written(AlertKind::HeadersTrusted, &self.headers_trusted, RuleTable::layer),
-            written(AlertKind::CertificateExpiring, &self.certificate_expiring, RuleTable::layer),
+            written(AlertKind::CertificateExpiring, &self.certificate_expiring, |expiring| {
+                expiring.rule.layer()
+            }),
             written(AlertKind::Flapping, &self.flapping, |flapping| flapping.mark.layer()),
         ];
         kinds.into_iter().flatten().collect()
@@ -138,6 +152,10 @@ impl ByKind for ProbeRulesTable {
 
     fn flapping(&self) -> &Slot<FlappingTable> {
         &self.flapping
+    }
+
+    fn certificate(&self) -> &Slot<CertificateTable> {
+        &self.certificate_expiring
     }
 }
 
@@ -156,6 +174,10 @@ impl ByKind for ServiceRulesTable {
 
     fn flapping(&self) -> &Slot<FlappingTable> {
         self.probe.flapping()
+    }
+
+    fn certificate(&self) -> &Slot<CertificateTable> {
+        self.probe.certificate()
     }
 }
 
@@ -180,7 +202,7 @@ impl RuleTable {
     fn layer(&self) -> RuleLayer {
         RuleLayer {
             after: value(&self.after),
-            lasting: value(&self.r#for).and_then(|lasting| TimeDelta::from_std(lasting.get()).ok()),
+            lasting: value(&self.r#for).map(|lasting| span(lasting.get())),
             resolve_after: value(&self.resolve_after).map(Whole::get),
             ..self.mark.layer()
         }

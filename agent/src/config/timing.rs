@@ -9,6 +9,7 @@ use vipwatch_model::probe::Limits;
 use crate::schedule::{CronSchedule, Schedule};
 
 use super::{
+    after::Rounds,
     duration::{DAY, HOUR, Time, show},
     percent::Percent,
     reader::{Reader, Slot},
@@ -49,9 +50,9 @@ table! {
         /// How many flows, each from a fresh socket, make a round. Without it: 4.
         optional flows: Whole<u8, 1, 64>,
         /// How many bad rounds in a row open an alert, of kinds without an after of their own. Without it: 2.
-        optional alert_after: Whole<u32, 1, 1_000>,
+        optional alert_after: Rounds,
         /// How many good rounds in a row resolve it, of kinds without a resolve_after of their own. Without it: 2.
-        optional resolve_after: Whole<u32, 1, 1_000>,
+        optional resolve_after: Rounds,
         /// How long the middle one of a round's answered flows may take; longer counts as degraded. Shorter than the
         /// timeout. Without it: whatever the timeout allows.
         optional max_latency: Time<1, HOUR>,

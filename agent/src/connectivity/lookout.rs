@@ -5,13 +5,17 @@ use std::{pin::Pin, sync::Arc, time::Duration};
 use chrono::{DateTime, Utc};
 use tokio::{
     sync::{mpsc, watch},
-    time::{Instant, sleep_until},
+    time::Instant,
 };
 use tokio_util::sync::CancellationToken;
 use vipwatch_model::connectivity::{Answer, Check, Says};
 
 use super::gate::{Request, View};
-use crate::{clock::Clock, config::Connectivity, network::Network};
+use crate::{
+    clock::{Clock, until},
+    config::Connectivity,
+    network::Network,
+};
 
 /// The shortest time between the beginnings of two checks, whoever asks for them.
 const REST: Duration = Duration::from_millis(100);
@@ -184,13 +188,6 @@ fn log(check: &Check, before: Option<Says>) {
 async fn answers(asking: &mut Option<Asking>) -> Vec<Answer> {
     match asking {
         Some(asking) => asking.answers.as_mut().await,
-        None => std::future::pending().await,
-    }
-}
-
-async fn until(due: Option<Instant>) {
-    match due {
-        Some(due) => sleep_until(due).await,
         None => std::future::pending().await,
     }
 }

@@ -10,7 +10,7 @@ use std::{
 use chrono::{DateTime, Utc};
 use tokio::{
     sync::{mpsc, watch},
-    time::{Instant, sleep_until},
+    time::Instant,
 };
 use tokio_util::sync::CancellationToken;
 use vipwatch_model::egress::{Change, Comparison, Stranger};
@@ -20,7 +20,11 @@ use super::{
     memory::{Answer, Memory},
     round::Request,
 };
-use crate::{clock::Clock, network::Network, plan::Plan};
+use crate::{
+    clock::{Clock, until},
+    network::Network,
+    plan::Plan,
+};
 
 /// The shortest time between two learnings that rounds ask for.
 const REST: Duration = Duration::from_secs(1);
@@ -198,13 +202,6 @@ fn log(failed: &[vipwatch_model::egress::Unknown], answered: bool) {
 async fn answers(learning: &mut Option<Learning>) -> Vec<Answer> {
     match learning {
         Some(learning) => learning.answers.as_mut().await,
-        None => std::future::pending().await,
-    }
-}
-
-async fn until(due: Option<Instant>) {
-    match due {
-        Some(due) => sleep_until(due).await,
         None => std::future::pending().await,
     }
 }

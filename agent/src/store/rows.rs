@@ -39,6 +39,7 @@ pub(super) fn write(
             Record::Stranded { configured, at } => deliveries::strand(&transaction, configured, *at)?,
             Record::Refill(refill) => answers.push(deliveries::waiting(&transaction, refill)?),
             Record::Retry(retry) => answers.push(deliveries::put_back(&transaction, retry)?),
+            Record::IsWritten(_) => {}
         }
     }
     transaction.commit()?;

@@ -97,7 +97,7 @@ impl Writer {
             self.hand_over(&batch, answers);
             if failed {
                 // Whoever asks for that gets to know, and may ask again.
-                batch.retain(|record| !matches!(record, Record::Retry(_)));
+                batch.retain(|record| !matches!(record, Record::Retry(_) | Record::IsWritten(_)));
                 self.queue.put_back(batch);
                 if self.queue.pause(RETRY) {
                     break;
@@ -189,6 +189,10 @@ impl Writer {
                     self.tell(Notice::Written { lane: lane.clone(), ticket: decision.ticket });
                 }
                 Record::Refill(_) | Record::Retry(_) => self.answer(record, answers.next()),
+                Record::IsWritten(reply) => {
+                    // Whoever asked may be gone.
+                    let _ = reply.try_send(if failed { Err(self.why_not()) } else { Ok(()) });
+                }
             }
         }
     }
@@ -208,11 +212,15 @@ impl Writer {
                 }
             }
             (Record::Retry(retry), _) => {
-                let why = self.health.borrow().error.clone();
-                let _ = retry.reply.try_send(Err(why.unwrap_or_default()));
+                let _ = retry.reply.try_send(Err(self.why_not()));
             }
             _ => {}
         }
+    }
+
+    /// Why nothing can be written.
+    fn why_not(&self) -> String {
+        self.health.borrow().error.clone().unwrap_or_default()
     }
 
     fn tell(&self, notice: Notice) {

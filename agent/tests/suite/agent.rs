@@ -11,6 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use socket2::{Domain, Socket, Type};
 use tempfile::TempDir;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use vipwatch_lab::webhook;
@@ -111,9 +112,16 @@ impl Drop for Running {
     }
 }
 
-/// A port that is free now, for an agent that is about to listen on it.
+/// A port on which nobody listens, for an agent that is about to. Until then connections to it are refused, and nobody else
+/// gets it who wants just any port: a socket keeps it that never listens, for as long as the tests run.
 pub(crate) fn free_address() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    // So that those who mean this very port can share it.
+    socket.set_reuse_address(true).unwrap();
+    socket.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
+    let address = socket.local_addr().unwrap().as_socket().unwrap();
+    std::mem::forget(socket);
+    address
 }
 
 /// Gets `path` from the agent's page: status line and body.

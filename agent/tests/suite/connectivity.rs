@@ -89,7 +89,8 @@ async fn a_silent_target_is_waited_for_no_longer_than_the_timeout() {
     let took = began.elapsed();
     let failure = check.answers[0].heard.as_ref().unwrap_err();
     assert_eq!((failure.kind, failure.detail.as_str()), (FailureKind::Timeout, "no answer within 300 ms"));
-    assert!((Duration::from_millis(300)..Duration::from_millis(600)).contains(&took), "{took:?}");
+    // All attempts one after the other would take three times as long.
+    assert!((Duration::from_millis(300)..Duration::from_millis(900)).contains(&took), "{took:?}");
     assert_eq!(check.says(), Says::Blind);
 }
 
@@ -134,7 +135,7 @@ impl Stage {
 /// The target dies with the VIP; then the agent is killed; then the target comes back, and the VIP does not.
 #[test]
 fn blindness_outlasts_a_restart_and_what_is_wrong_after_it_is_told() {
-    let target = TcpListener::bind("127.0.0.1:0").unwrap();
+    let target = TcpListener::bind(free_address()).unwrap();
     let mut stage = Stage::start(&target);
     let name = stage.cluster.vip_probe();
     drop(target);
@@ -175,7 +176,7 @@ fn blindness_outlasts_a_restart_and_what_is_wrong_after_it_is_told() {
 
 #[test]
 fn a_vip_is_told_as_fast_as_ever_while_the_target_answers() {
-    let target = TcpListener::bind("127.0.0.1:0").unwrap();
+    let target = TcpListener::bind(free_address()).unwrap();
     let mut stage = Stage::start(&target);
     stage.silence();
     let (unreachable, others) = stage.receiver.next_of(AlertKind::Unreachable, Event::Opened, PATIENCE);
@@ -190,7 +191,7 @@ fn a_vip_is_told_as_fast_as_ever_while_the_target_answers() {
 fn a_single_round_from_the_command_line_asks_the_targets_too() {
     let cluster = Cluster::start();
     cluster.apply(Change::announcement(ECHO, Announcement::Withheld));
-    let target = TcpListener::bind("127.0.0.1:0").unwrap();
+    let target = TcpListener::bind(free_address()).unwrap();
     let more = section(&[format!("tcp://{}", target.local_addr().unwrap())]);
     let home = Home::new(&cluster.config(free_address(), 1_000, &more));
     let probe = || {

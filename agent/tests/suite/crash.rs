@@ -159,8 +159,8 @@ impl Victim {
 fn a_count_goes_on_after_a_kill() {
     let cluster = Cluster::start();
     let listen = free_address();
-    // It takes 1,000 bad rounds: no single run gets there.
-    let config = cluster.config(listen, 100, "").replace("alert_after = 2", "alert_after = 1000");
+    // It takes 64 bad rounds: no single run gets there.
+    let config = cluster.config(listen, 100, "").replace("alert_after = 2", "alert_after = 64");
     let home = Home::new(&config);
     let (agent, _) = cluster.watched_by(&home, listen);
     let name = cluster.vip_probe();

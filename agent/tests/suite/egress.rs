@@ -299,9 +299,10 @@ fn a_change_of_the_nats_address_is_told_for_information_and_no_regression() {
     assert_eq!((change.from.as_str(), change.to.as_str()), (OURS, MOVED));
     let after = watched.rounds(5);
     assert_eq!((finding(&after), state(&after, "echo")), ("preserved".to_owned(), State::Up));
-    assert_eq!(
-        (after.agent.egress_changes.len(), after.transitions.len()),
-        (1, 1),
+    assert_eq!(after.agent.egress_changes.len(), 1);
+    // Rounds that began before anybody could be asked again are inconclusive, and never a regression.
+    assert!(
+        after.transitions.iter().all(|change| [State::Up, State::Unknown].contains(&change.to)),
         "{:?}",
         after.transitions
     );
@@ -318,9 +319,9 @@ fn a_change_of_the_nats_address_is_told_for_information_and_no_regression() {
     assert_eq!(resolved.alert.id, opened.alert.id);
     let ended = resolved.resolution.unwrap().reason;
     assert_eq!(ended, format!("It changed again since: from {MOVED} to {third}."));
-    let mut others = [others, watched.receiver.all_within(3 * EVERY)].concat();
-    let again = others.pop().unwrap();
-    assert_eq!((again.alert.key.kind, again.event), (AlertKind::EgressChanged, Event::Opened));
+    assert!(others.is_empty(), "{others:#?}");
+    let (again, others) = watched.receiver.next_of(AlertKind::EgressChanged, Event::Opened, PATIENCE);
+    assert!(again.alert.reason.contains(&format!("from {MOVED} to {third}")), "{}", again.alert.reason);
     assert!(others.is_empty(), "{others:#?}");
 }
 

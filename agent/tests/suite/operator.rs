@@ -2,6 +2,8 @@
 
 use std::{
     fs::File,
+    io::{Read as _, Write as _},
+    net::SocketAddr,
     process::{Output, Stdio},
     time::{Duration, Instant},
 };
@@ -191,6 +193,57 @@ fn the_token_is_taken_from_the_configuration_and_changes_with_it() {
     }
     assert_failed(&elsewhere(Some("0123456789abcdef")), 1, "not the token");
     agent.kill();
+}
+
+/// Asks for a silence of everything, as the page does; the status line and the body of the answer.
+fn hush(listen: SocketAddr, comment: &str) -> (String, String) {
+    let body =
+        format!(r#"{{"by":"kim","comment":"{comment}","for_seconds":3600,"matcher":{{}},"all":true}}"#);
+    let mut stream = connect(listen);
+    write!(
+        stream,
+        "POST /api/v1/silences HTTP/1.0\r\nHost: {listen}\r\nContent-Type: application/json\r\n\
+         Content-Length: {}\r\n\r\n{body}",
+        body.len()
+    )
+    .unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    (head.lines().next().unwrap().to_owned(), body.to_owned())
+}
+
+#[test]
+fn what_was_answered_outlives_a_crash_right_after_it() {
+    let listen = free_address();
+    let home = Home::new(&format!("[agent]\nvantage = \"test\"\nlisten = \"{listen}\"\n"));
+    let stored = || {
+        let database = rusqlite::Connection::open(home.database()).unwrap();
+        database.query_row("SELECT count(*) FROM silence", [], |row| row.get::<_, i64>(0)).unwrap()
+    };
+    for so_far in 1..=3 {
+        let agent = Running::start(&home);
+        let (status, body) = hush(listen, "known");
+        assert!(status.contains("200"), "{status}: {body}");
+        agent.kill();
+        assert_eq!(stored(), so_far);
+    }
+
+    // Somebody else keeps the database from being written.
+    let agent = Running::start(&home);
+    let mut page = Page::open(listen);
+    page.wait_for("the silences from before", PATIENCE, |overview| overview.silences.len() == 3);
+    let database = rusqlite::Connection::open(home.database()).unwrap();
+    database.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let (status, body) = hush(listen, "while it is locked");
+    assert!(status.contains("503") && body.contains("holds from now on"), "{status}: {body}");
+    page.wait_for("the silence that is not stored", PATIENCE, |overview| overview.silences.len() == 4);
+    database.execute_batch("ROLLBACK").unwrap();
+    drop(database);
+    let (status, body) = hush(listen, "afterwards");
+    assert!(status.contains("200"), "{status}: {body}");
+    agent.kill();
+    assert_eq!(stored(), 5);
 }
 
 #[test]

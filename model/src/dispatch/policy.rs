@@ -101,21 +101,34 @@ impl Policy {
         }
     }
 
-    /// Who is told of `alert`.
+    /// The routes that take `alert`, by their places among all.
     #[must_use]
-    pub fn receivers_of(&self, alert: &Alert) -> Vec<String> {
-        let mut receivers: Vec<String> = Vec::new();
-        let mut taken = false;
-        for route in self.routes.iter().filter(|route| route.matcher.matches(alert)) {
-            let new = route.receivers.iter().filter(|name| !receivers.contains(name));
-            let new: Vec<String> = new.cloned().collect();
-            receivers.extend(new);
-            taken = true;
+    pub fn routes_of(&self, alert: &Alert) -> Vec<usize> {
+        let fit = self.routes.iter().enumerate().filter(|(_, route)| route.matcher.matches(alert));
+        let mut taken = Vec::new();
+        for (place, route) in fit {
+            taken.push(place);
             if !route.goes_on {
                 break;
             }
         }
-        if taken { receivers } else { self.receivers.clone() }
+        taken
+    }
+
+    /// Who is told of `alert`.
+    #[must_use]
+    pub fn receivers_of(&self, alert: &Alert) -> Vec<String> {
+        let taken = self.routes_of(alert);
+        if taken.is_empty() {
+            return self.receivers.clone();
+        }
+        let mut receivers: Vec<String> = Vec::new();
+        for name in taken.into_iter().flat_map(|place| &self.routes[place].receivers) {
+            if !receivers.contains(name) {
+                receivers.push(name.clone());
+            }
+        }
+        receivers
     }
 }
 

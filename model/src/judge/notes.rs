@@ -12,9 +12,6 @@ use crate::{
     verdict::{Note, NoteKind},
 };
 
-/// A certificate that is valid for less than this is worth a note.
-const EXPIRES_SOON: TimeDelta = TimeDelta::days(14);
-
 /// The notes on one round, in a fixed order.
 pub(super) fn of(probe: &Probe, sight: &Sight, tally: &Tally<'_>, scene: &Scene<'_>) -> Vec<Note> {
     let notes = [
@@ -22,7 +19,7 @@ pub(super) fn of(probe: &Probe, sight: &Sight, tally: &Tally<'_>, scene: &Scene<
         port_changed(probe, tally),
         sight.canary.as_deref().and_then(headers_trusted),
         sight.lookup.as_ref().and_then(|lookup| dns_drift(probe, lookup)),
-        sight.certificate.as_ref().and_then(|certificate| expiring(certificate, scene)),
+        sight.certificate.as_ref().and_then(|certificate| expiring(probe, certificate, scene)),
         retransmitted(probe, tally),
     ];
     notes.into_iter().flatten().collect()
@@ -93,7 +90,7 @@ fn dns_drift(probe: &Probe, lookup: &Lookup) -> Option<Note> {
     Some(note(NoteKind::DnsDrift, text))
 }
 
-fn expiring(certificate: &Certificate, scene: &Scene<'_>) -> Option<Note> {
+fn expiring(probe: &Probe, certificate: &Certificate, scene: &Scene<'_>) -> Option<Note> {
     let Certificate { subject, issuer, not_after, .. } = certificate;
     let left = *not_after - scene.at;
     let text = if left < TimeDelta::zero() {
@@ -101,11 +98,11 @@ fn expiring(certificate: &Certificate, scene: &Scene<'_>) -> Option<Note> {
             "The certificate of {subject} (by {issuer}) expired on {}.",
             not_after.format("%Y-%m-%d %H:%M UTC")
         )
-    } else if left < EXPIRES_SOON {
+    } else if left < probe.rules.expires_within {
         format!(
-            "The certificate of {subject} (by {issuer}) expires on {}, in {} days.",
+            "The certificate of {subject} (by {issuer}) expires on {}, in {}.",
             not_after.format("%Y-%m-%d %H:%M UTC"),
-            left.num_days()
+            words::time(left)
         )
     } else {
         return None;
@@ -138,7 +135,7 @@ mod tests {
         flow::SourceReport,
         judge::source,
         probe::{Expectation, Limits, ProbeName, Subject, Transport},
-        rule::Rules,
+        rule::{EXPIRES_WITHIN, Rules},
     };
 
     const VIPS: [&str; 2] = ["192.0.2.201", "192.0.2.202"];
@@ -152,6 +149,10 @@ mod tests {
 
     /// The notes on a round of one preserved flow beside what is in `sight`.
     fn notes(sight: Sight) -> Vec<(NoteKind, String)> {
+        notes_by(Rules::uniform(1, 1, TimeDelta::MAX), sight)
+    }
+
+    fn notes_by(rules: Rules, sight: Sight) -> Vec<(NoteKind, String)> {
         let flows = if sight.flows.is_empty() { vec![flow("192.0.2.9")] } else { sight.flows };
         let probe = Probe {
             name: ProbeName::new("x"),
@@ -159,7 +160,7 @@ mod tests {
             transport: Transport::Udp,
             expectation: Expectation::Preserved,
             vips: VIPS.map(|vip| vip.parse().unwrap()).into(),
-            rules: Rules::uniform(1, 1, TimeDelta::MAX),
+            rules,
             limits: Limits::default(),
             labels: BTreeMap::new(),
         };
@@ -201,8 +202,8 @@ mod tests {
     }
 
     #[test]
-    fn a_certificate_is_told_of_two_weeks_before_it_expires_and_afterwards() {
-        let left = |left: TimeDelta| {
+    fn a_certificate_is_told_of_as_long_before_it_expires_as_is_wished_for_and_afterwards() {
+        let left_by = |expires_within: TimeDelta, left: TimeDelta| {
             let certificate = Certificate {
                 subject: "echo.example.net".into(),
                 issuer: "an authority".into(),
@@ -211,10 +212,17 @@ mod tests {
                 chain: 1,
                 refused: None,
             };
-            notes(Sight { certificate: Some(certificate), ..Sight::default() })
+            let rules = Rules { expires_within, ..Rules::uniform(1, 1, TimeDelta::MAX) };
+            notes_by(rules, Sight { certificate: Some(certificate), ..Sight::default() })
         };
-        assert_eq!(left(TimeDelta::days(15)), []);
+        let left = |left| left_by(EXPIRES_WITHIN, left);
+        assert_eq!(left(TimeDelta::days(14)), []);
+        assert!(left(TimeDelta::days(14) - TimeDelta::seconds(1))[0].1.ends_with("in 13 days."));
         assert!(left(TimeDelta::days(3))[0].1.ends_with("in 3 days."));
+        assert!(left(TimeDelta::hours(47))[0].1.ends_with("in 47 hours."));
+        assert!(left(TimeDelta::minutes(61))[0].1.ends_with("in 61 minutes."));
+        assert_eq!(left_by(TimeDelta::hours(8), TimeDelta::days(3)), []);
+        assert_eq!(left_by(TimeDelta::days(30), TimeDelta::days(29)).len(), 1);
         assert!(left(TimeDelta::days(-1))[0].1.contains("expired on 1969-12-31"));
     }
 

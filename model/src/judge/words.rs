@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use chrono::TimeDelta;
+
 use super::tally::Tally;
 use crate::{
     probe::{Expectation, Probe, Transport},
@@ -13,6 +15,13 @@ use crate::{
 pub(super) fn count(n: u32, transport: Transport) -> String {
     let noun = transport.noun();
     if n == 1 { format!("1 {noun}") } else { format!("{n} {noun}s") }
+}
+
+/// "3 days", "47 hours", "61 minutes": a time that is not negative, rounded down, in a unit that it has two of if it can.
+pub(super) fn time(time: TimeDelta) -> String {
+    let units = [(time.num_days(), "days"), (time.num_hours(), "hours"), (time.num_minutes(), "minutes")];
+    let (n, unit) = units.into_iter().find(|(n, _)| *n >= 2).unwrap_or((time.num_seconds(), "seconds"));
+    format!("{n} {unit}")
 }
 
 /// The addresses that were expected, as far as some were.

@@ -1,7 +1,8 @@
 //! Runs every `tellings/*.toml`: rounds in, notifications out, through the state machines, the board and the dispatcher.
 //!
 //! A scenario has a `story`, what is configured, and `[[step]]`s. A step begins `after` seconds after the one before (10 where
-//! it does not say), plays its `rounds` (`times` over), and lists in `told` what receivers are told until the next step, as
+//! it does not say), loads another configuration (`reload`: what it names is that from now on, and `gone` are probes that are
+//! taken out), plays its `rounds` (`times` over), and lists in `told` what receivers are told until the next step, as
 //! `receiver event kind subject`, with the companions behind a plus sign (`+`), or `>` where they are consequences; `held` lists
 //! what is open and untold, as `kind subject: why`.
 //!
@@ -9,7 +10,7 @@
 //! on a node, `node-1` the node itself, anything else an endpoint. A round is the word of a state; of a node: `ready`,
 //! `idle`, `silent`, `closed`; and what it notes, after a comma.
 
-use std::{collections::BTreeMap, path::Path};
+use std::{collections::BTreeMap, path::Path, sync::Arc};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::Deserialize;
@@ -17,7 +18,7 @@ use vipwatch_model::{
     alert::AlertKind,
     dispatch::{Extent, Inhibition, Matcher, Policy, Route, Silence, Window},
     notification::Acknowledgement,
-    rule::{Flapping, Rule},
+    rule::{Flapping, Rule, Rules},
 };
 
 use crate::town::{Town, at};
@@ -106,6 +107,7 @@ struct Step {
     rounds: BTreeMap<String, String>,
     #[serde(default)]
     restart: bool,
+    reload: Option<Reload>,
     /// Acknowledges the open alert that is written like this.
     acknowledge: Option<String>,
     silence: Option<OwnSilence>,
@@ -125,6 +127,58 @@ struct OwnSilence {
     seconds: i64,
     #[serde(default)]
     matcher: Matcher,
+}
+
+/// What another configuration says; what it does not name stays.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Reload {
+    receivers: Option<Vec<String>>,
+    route: Option<Vec<OwnRoute>>,
+    rules: Option<BTreeMap<AlertKind, OwnRule>>,
+    #[serde(default)]
+    gone: Vec<String>,
+}
+
+impl Reload {
+    fn load(&self, town: &mut Town) {
+        if let Some(receivers) = &self.receivers {
+            town.policy.receivers.clone_from(receivers);
+        }
+        if let Some(route) = &self.route {
+            town.policy.routes = routes(route);
+        }
+        if let Some(own) = &self.rules {
+            town.rules.own = rules(own, &town.rules);
+        }
+        town.reload(&self.gone);
+    }
+}
+
+fn routes(own: &[OwnRoute]) -> Vec<Route> {
+    let route = |own: &OwnRoute| Route {
+        matcher: own.matcher.clone(),
+        receivers: own.receivers.clone(),
+        goes_on: own.goes_on,
+    };
+    own.iter().map(route).collect()
+}
+
+fn rules(own: &BTreeMap<AlertKind, OwnRule>, base: &Rules) -> Arc<BTreeMap<AlertKind, Rule>> {
+    let rule = |(kind, own): (&AlertKind, &OwnRule)| {
+        let base = base.base(*kind);
+        let rounds = own.rounds.unwrap_or(base.rounds);
+        let rule = Rule {
+            enabled: own.enabled.unwrap_or(true),
+            severity: own.severity.unwrap_or(base.severity),
+            rounds,
+            of: own.of.unwrap_or(rounds),
+            lasting: own.lasting.map_or(base.lasting, TimeDelta::seconds),
+            resolve_after: own.resolve_after.unwrap_or(base.resolve_after),
+        };
+        (*kind, rule)
+    };
+    Arc::new(own.iter().map(rule).collect())
 }
 
 fn ten() -> i64 {
@@ -148,16 +202,11 @@ impl Scenario {
                 other => panic!("{other:?} is no extent"),
             },
         });
-        let route = self.route.iter().map(|own| Route {
-            matcher: own.matcher.clone(),
-            receivers: own.receivers.clone(),
-            goes_on: own.goes_on,
-        });
         let receivers =
             if self.receivers.is_empty() { vec!["ops".to_owned()] } else { self.receivers.clone() };
         let mut town = Town::new(Policy {
             receivers,
-            routes: route.collect(),
+            routes: routes(&self.route),
             inhibitions: Inhibition::defaults().into_iter().chain(inhibit).collect(),
             group_wait: TimeDelta::seconds(self.group_wait),
             group_window: TimeDelta::seconds(self.group_window),
@@ -167,20 +216,7 @@ impl Scenario {
         town.rules.resolve_after = self.resolve_after.unwrap_or(2);
         town.rules.min_healthy_nodes = self.min_healthy_nodes;
         town.rules.flapping = if self.flapping { Flapping::default() } else { Flapping::OFF };
-        let own = self.rules.iter().map(|(kind, own)| {
-            let base = town.rules.of(*kind);
-            let rounds = own.rounds.unwrap_or(base.rounds);
-            let rule = Rule {
-                enabled: own.enabled.unwrap_or(true),
-                severity: own.severity.unwrap_or(base.severity),
-                rounds,
-                of: own.of.unwrap_or(rounds),
-                lasting: own.lasting.map_or(base.lasting, TimeDelta::seconds),
-                resolve_after: own.resolve_after.unwrap_or(base.resolve_after),
-            };
-            (*kind, rule)
-        });
-        town.rules.own = std::sync::Arc::new(own.collect());
+        town.rules.own = rules(&self.rules, &town.rules);
         town.labels.clone_from(&self.labels);
         town
     }
@@ -203,6 +239,9 @@ impl Scenario {
             let place = format!("{}, step {}", self.story, i + 1);
             if step.restart {
                 town.restart();
+            }
+            if let Some(reload) = &step.reload {
+                reload.load(&mut town);
             }
             if let Some(text) = &step.acknowledge {
                 let by = Acknowledgement { by: "kim".into(), comment: "on it".into(), at: town.now };

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use vipwatch_model::{
-    alert::{Alert, AlertKey, AlertKind, Board, Changes, Known, Nodes, Severity, conditions},
+    alert::{Alert, AlertKey, AlertKind, Board, Changes, Known, Nodes, Scope, Severity, conditions},
     dispatch::{
         Circumstances, Dispatch, Dispatcher, Entry, Group, Held, Outgoing, Policy, Scene, Silence, Telling,
         Window,
@@ -131,6 +131,35 @@ impl Town {
         self.tend();
     }
 
+    /// Another configuration is loaded: the rules and the policy are others already, and these probes are gone. What is probed
+    /// by other rules has to be confirmed anew.
+    pub(crate) fn reload(&mut self, gone: &[String]) {
+        for name in gone {
+            assert!(self.watched.remove(name).is_some(), "there is no {name}");
+        }
+        for watched in self.watched.values_mut() {
+            let rules = Rules { down: watched.probe.rules.down, ..self.rules.clone() };
+            watched.fresh |= rules != watched.probe.rules;
+            watched.probe.rules = rules;
+        }
+        let known = |alert: &Alert| match alert.key.kind.scope() {
+            Scope::Probe => self.watched.contains_key(&alert.key.subject),
+            Scope::Service => self.watched.values().any(|watched| {
+                let subject = &watched.probe.subject;
+                subject.node().is_some() && subject.service() == Some(&alert.key.subject)
+            }),
+            Scope::Vantage => true,
+        };
+        let over = self.board.remove_if(|alert| !known(alert)).into_iter();
+        let end = |alert: Alert| {
+            let resolution = Resolution::by_removal(&alert, self.now);
+            (alert, resolution)
+        };
+        let resolved = over.map(end).collect();
+        self.take(Changes { opened: Vec::new(), resolved });
+        self.tend();
+    }
+
     /// A round of `probe`, as `telling.rs` writes it.
     pub(crate) fn round(&mut self, name: &str, round: &str) {
         let (word, notes) = round.split_once(", ").unwrap_or((round, ""));
@@ -175,8 +204,8 @@ impl Town {
         };
         self.board = board;
         self.take(changes);
-        let probe = self.watched[name].probe.clone();
-        self.dispatcher.judged(&probe);
+        let watched = &self.watched[name];
+        self.dispatcher.judged(&watched.probe, &watched.machine);
     }
 
     fn take(&mut self, changes: Changes) {

@@ -5,12 +5,13 @@ use std::{collections::BTreeMap, sync::Arc};
 use chrono::TimeDelta;
 use vipwatch_model::{
     alert::{AlertKind, Severity},
-    rule::{Flapping, Rule, Rules},
+    rule::{EXPIRES_WITHIN, Flapping, Rule, Rules},
 };
 
-use super::{ByKind, FlappingTable, Written};
+use super::{ByKind, FlappingTable, Written, value};
 use crate::config::{
     after::After,
+    duration::span,
     occasion::Occasions,
     percent::Percent,
     reader::{At, Reader, Slot},
@@ -25,6 +26,8 @@ pub struct AlertRules {
     pub own: Arc<BTreeMap<AlertKind, Rule>>,
     /// When a probe flaps.
     pub flapping: Flapping,
+    /// How long before a certificate expires that is told.
+    pub expires_within: TimeDelta,
 }
 
 /// What is said of one kind; the rest comes from below.
@@ -44,6 +47,7 @@ pub(in crate::config) struct RulesLayer {
     window: Slot<u32>,
     enter: Slot<u32>,
     leave: Slot<u32>,
+    expires_within: TimeDelta,
 }
 
 impl RuleLayer {
@@ -79,6 +83,7 @@ impl RulesLayer {
             window: Slot::built_in(window),
             enter: Slot::built_in(enter),
             leave: Slot::built_in(leave),
+            expires_within: EXPIRES_WITHIN,
         }
     }
 
@@ -111,6 +116,8 @@ impl RulesLayer {
                 layer.check_shares(reader);
             }
         }
+        let within = rules.certificate().given().and_then(|expiring| value(&expiring.value.within));
+        layer.expires_within = within.map_or(self.expires_within, |within| span(within.get()));
         layer
     }
 
@@ -139,6 +146,6 @@ impl RulesLayer {
         let off = own.get(&AlertKind::Flapping).is_some_and(|rule| !rule.enabled);
         let flapping = Flapping { window: window?, enter: enter?, leave: leave? };
         let flapping = if off { Flapping::OFF } else { flapping };
-        Some(AlertRules { own: Arc::new(own), flapping })
+        Some(AlertRules { own: Arc::new(own), flapping, expires_within: self.expires_within })
     }
 }

@@ -62,6 +62,7 @@ fn without_a_word_the_built_in_rules_hold() {
     let rules = &planned(&plan, "gateway").probe.rules;
     assert!(rules.own.is_empty());
     assert_eq!((rules.flapping, rules.min_healthy_nodes), (Flapping::default(), 0));
+    assert_eq!(rules.expires_within, TimeDelta::days(14));
     let rule = rules.of(AlertKind::Unreachable);
     assert_eq!((rule.rounds, rule.of, rule.resolve_after), (2, 2, 2));
     assert_eq!((rule.severity, rule.lasting, rule.enabled), (Severity::Critical, TimeDelta::zero(), true));
@@ -85,6 +86,7 @@ fn rules_come_from_the_nearest_level() {
         degraded = {{ severity = "info", after = 4 }}
         flapping = {{ window = 11, enter = "50%" }}
         egress_changed = {{ enabled = false }}
+        certificate_expiring = {{ within = "30d" }}
         {GATEWAY}
         alert_after = 5
         alerts = {{ unreachable = {{ after = 6, severity = "warning" }}, flapping = {{ leave = "40%", severity = "info" }} }}
@@ -93,6 +95,11 @@ fn rules_come_from_the_nearest_level() {
         kind = "icmp"
         address = "192.0.2.2"
         alerts = {{ flapping = {{ enabled = false }}, degraded = {{ resolve_after = 1 }} }}
+        [[probe]]
+        name = "web"
+        kind = "http"
+        url = "https://192.0.2.3/"
+        alerts = {{ certificate_expiring = {{ within = "12h" }} }}
         "#
     ));
     let rule = |name: &str, kind| planned(&plan, name).probe.rules.of(kind);
@@ -115,6 +122,9 @@ fn rules_come_from_the_nearest_level() {
         5,
         "alert_after, where nothing else is said"
     );
+
+    let within = |name: &str| planned(&plan, name).probe.rules.expires_within;
+    assert_eq!((within("other"), within("web")), (TimeDelta::days(30), TimeDelta::hours(12)));
 
     let flapping = |name: &str| planned(&plan, name).probe.rules.flapping;
     assert_eq!(flapping("gateway"), Flapping { window: 11, enter: 50, leave: 40 });
