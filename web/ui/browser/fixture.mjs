@@ -21,7 +21,11 @@ export async function serve(scene) {
   return {
     url,
     show: (next) => server.stdin.write(`${next}\n`),
+    /** Falls silent, with every connection left open. */
+    hang: () => server.kill("SIGSTOP"),
+    goOn: () => server.kill("SIGCONT"),
     async close() {
+      server.kill("SIGCONT");
       server.stdin.end();
       await ended;
     },

@@ -244,10 +244,13 @@ describe("the fixture's page", { skip: Boolean(agent) }, () => {
     await page.clock.install();
     await page.reload();
     await page.locator(".connection.live").waitFor();
+    // Being offline stops new requests alone: the open stream goes on.
+    fixture.hang();
     await browser.context.setOffline(true);
     await page.clock.runFor(17_000);
     await page.getByText("No connection to the agent.").waitFor();
     assert.equal(await page.title(), "○ no connection · vipwatch");
+    fixture.goOn();
     await browser.context.setOffline(false);
     await page.clock.runFor(10_000);
     await page.locator(".connection.live").waitFor();

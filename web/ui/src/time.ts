@@ -14,6 +14,17 @@ export function span(ms: number): string {
   return `${Math.floor(length / DAY)} d`;
 }
 
+/** What is left of a time, never less than there is: "42 s", "6 min", "1 h 50 min", "26 h", "3 d" */
+export function remaining(ms: number): string {
+  const length = Math.max(0, ms);
+  if (length < 100 * SECOND) return `${Math.ceil(length / SECOND)} s`;
+  const minutes = Math.ceil(length / MINUTE);
+  if (minutes < 100) return `${minutes} min`;
+  if (minutes < 600) return `${Math.floor(minutes / 60)} h${minutes % 60 ? ` ${minutes % 60} min` : ""}`;
+  if (length < 2 * DAY) return `${Math.ceil(length / HOUR)} h`;
+  return `${Math.ceil(length / DAY)} d`;
+}
+
 /** The exact moment, in the reader's zone and language. */
 export function exact(iso: string): string {
   return new Date(iso).toLocaleString(undefined, { dateStyle: "medium", timeStyle: "long" });
