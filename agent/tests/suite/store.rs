@@ -109,7 +109,7 @@ fn an_alert_that_came_to_nothing_while_the_agent_was_away_is_resolved() {
     cluster.apply(Change::policy(ECHO, ExternalTrafficPolicy::Cluster));
     let (opened, _) = ops.next_of(AlertKind::SourceTranslated, Event::Opened, PATIENCE);
     home.configure(&format!(
-        "[agent]\nvantage = \"test\"\nlisten = \"{listen}\"\n{}",
+        "[agent]\nvantage = \"test\"\nlisten = \"{listen}\"\n[alerts]\ngroup_window = \"0s\"\n{}",
         receiver("ops", ops.address)
     ));
     let (resolved, _) = ops.next_of(AlertKind::SourceTranslated, Event::Resolved, PATIENCE);
