@@ -44,7 +44,7 @@ pub use template::{Escape, Flaw, Template};
 use crate::{
     clock::Clock,
     config,
-    store::{LaneId, Notice, Record, Retry, Store},
+    store::{LaneId, Notice, Record, Replayed, Retry, Store},
 };
 
 /// How long a lane that failed is left alone, so that one that fails at once does not do so all the time.
@@ -60,8 +60,8 @@ pub enum Command {
         ids: Vec<i64>,
         /// To this receiver only.
         receiver: Option<String>,
-        /// How many they were, or why it could not be done.
-        reply: mpsc::Sender<Result<usize, String>>,
+        /// What came of it, or why it could not be done.
+        reply: mpsc::Sender<Result<Replayed, String>>,
     },
 }
 
@@ -206,16 +206,24 @@ impl Lanes {
         }
     }
 
-    fn retry(&self, ids: Vec<i64>, receiver: Option<String>, reply: mpsc::Sender<Result<usize, String>>) {
-        let asked = |name: &&String| receiver.as_ref().is_none_or(|receiver| *name == receiver);
-        let receivers = self.lanes.keys().filter(asked).cloned().collect();
-        self.store.push(Record::Retry(Retry { ids, receivers, at: self.clock.now(), reply }));
+    fn retry(&self, ids: Vec<i64>, receiver: Option<String>, reply: mpsc::Sender<Result<Replayed, String>>) {
+        let configured = self.lanes.keys().chain(self.failed.keys()).cloned().collect();
+        self.store.push(Record::Retry(Retry { ids, receiver, configured, at: self.clock.now(), reply }));
     }
 
     async fn hear(&self, notice: Notice) {
-        if let Some(lane) = self.lanes.get(notice.receiver()) {
-            // A lane takes notices in at once, whatever its receiver does.
-            let _ = lane.notices.send(notice).await;
+        // A lane takes notices in at once, whatever its receiver does.
+        match notice.receiver() {
+            Some(receiver) => {
+                if let Some(lane) = self.lanes.get(receiver) {
+                    let _ = lane.notices.send(notice).await;
+                }
+            }
+            None => {
+                for lane in self.lanes.values() {
+                    let _ = lane.notices.send(notice.clone()).await;
+                }
+            }
         }
     }
 }

@@ -10,12 +10,15 @@
 //! and are counted as lost. Alerts are told even then: their deliveries are handed to the outbox
 //! without waiting for a disk that may stay full.
 
+mod carry;
 mod deliveries;
 mod notice;
 mod open;
 mod queue;
+mod replay;
 mod restore;
 mod rows;
+mod standing;
 mod writer;
 
 use std::{
@@ -50,6 +53,7 @@ pub use deliveries::{Filter, Listed};
 pub use notice::{Decided, LaneId, Notice, Refill, Retry};
 pub use open::SCHEMA_VERSION;
 use queue::Queue;
+pub use replay::{Replay, Replayed};
 pub use restore::{PastTransition, Remembered, Restored, StoredAlert, Tally};
 
 use crate::{clock::Clock, heartbeat::Heartbeat, plan::Planned};

@@ -17,6 +17,7 @@ mod circuit;
 mod decision;
 mod digest;
 mod order;
+mod replay;
 mod supersede;
 
 use std::{collections::HashSet, time::Duration};
@@ -35,6 +36,8 @@ use circuit::after;
 pub use circuit::{Circuit, FAILURES};
 pub use decision::{Decision, Reply, Row, Step};
 use order::{Due, is_critical_opening};
+use replay::told_over;
+pub use replay::{Rest, rest};
 
 /// How a receiver wants to be told.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -62,8 +65,10 @@ pub struct Lane {
     backlog: Backlog,
     /// Whether the receiver has refused a digest.
     refuses_digests: bool,
-    /// Whether deliveries were put back that the database has not given yet.
-    put_back: bool,
+    /// When dead letters were put back in the database that it has not given all yet.
+    replay: Option<DateTime<Utc>>,
+    /// Alerts that the receiver was told to be over since: what is put back of them comes too late.
+    over: HashSet<String>,
 }
 
 impl Lane {
@@ -81,7 +86,8 @@ impl Lane {
             budget: manner.limit.map(Budget::new),
             backlog: Backlog::default(),
             refuses_digests: false,
-            put_back: false,
+            replay: None,
+            over: HashSet::new(),
         }
     }
 
@@ -120,6 +126,7 @@ impl Lane {
     /// The database has answered: `oldest` are the oldest pending deliveries and all digests, and so many more are `left`
     /// there. What is newer than these and held is left to the database again, unless these are all.
     pub fn restock(&mut self, oldest: Vec<Delivery>, left: usize, now: DateTime<Utc>) -> Option<Decision> {
+        let newest = oldest.last().map(|delivery| delivery.created_at);
         let mut held = std::mem::take(&mut self.waiting);
         for mut delivery in oldest {
             let mut decided = self.unwritten.iter().flat_map(|decision| &decision.rows);
@@ -137,18 +144,24 @@ impl Lane {
             let is_busy = self.in_flight.as_ref() == Some(&delivery.key);
             left == 0 || is_busy || delivery.event == Event::Digest || delivery.digest.is_some()
         });
-        if std::mem::take(&mut self.put_back) {
+        if self.replay.is_some() {
+            // Something else may have failed meanwhile.
             self.circuit.release();
         }
         self.waiting.append(&mut held);
         self.waiting.sort_by_key(|delivery| delivery.event != Event::Digest);
-        self.backlog.answered(left);
+        let is_current = self.backlog.answered(left);
         let digests = self.waiting.iter().filter(|delivery| delivery.event == Event::Digest);
         let digests: HashSet<_> = digests.map(|digest| digest.key.notification.clone()).collect();
         for delivery in &mut self.waiting {
             delivery.digest.take_if(|digest| !digests.contains(digest));
         }
         let rows = self.left_out(now);
+        // The oldest come first, and what was put back was written before that.
+        if is_current && (left == 0 || newest > self.replay) {
+            self.replay = None;
+            self.over.clear();
+        }
         self.issue(rows)
     }
 
@@ -157,12 +170,22 @@ impl Lane {
         self.backlog.unreadable();
     }
 
-    /// So many deliveries were put back in the database, by somebody who wants them to be attempted now.
-    pub fn put_back(&mut self, deliveries: usize) {
-        // Again when the database has given them: something else may have failed meanwhile.
+    /// So many dead letters were put back in the database, by somebody who wants them to be attempted now. They go before what was
+    /// written after them, so nothing is attempted until the database has given them.
+    pub fn put_back(&mut self, deliveries: usize, now: DateTime<Utc>) {
         self.circuit.release();
-        self.put_back = true;
+        self.replay = Some(now);
+        // Whoever put them back could not know of what was not written then.
+        self.over.extend(self.unwritten.iter().flat_map(|decision| told_over(&decision.rows)));
         self.backlog.add(deliveries);
+        self.backlog.change();
+    }
+
+    /// Another database has taken the place of the one that was: what is held is written into it, and what waits there is read.
+    pub fn replaced(&mut self, now: DateTime<Utc>) -> Option<Decision> {
+        self.backlog.change();
+        let held = self.waiting.iter().cloned();
+        self.issue(held.map(|delivery| Row::new(delivery, DeliveryState::Pending, None, now)).collect())
     }
 
     /// The decision with `ticket` is written, or cannot be.
@@ -223,7 +246,11 @@ impl Lane {
             Reply::TakenInPart { error } => self.taken(place, Some(error), now),
             Reply::Refused { error } => self.refused(place, error, now),
         };
+        self.over.extend(told_over(&rows));
         rows.extend(self.left_out(now));
+        if self.replay.is_none() {
+            self.over.clear();
+        }
         self.issue(rows)
     }
 

@@ -140,6 +140,26 @@ impl Notification {
         std::iter::once(self.alert.id.as_str()).chain(also)
     }
 
+    /// Leaves out the alerts of which `is_over` says that they are; of those that stay, the worst leads if the leading one is among
+    /// them. Tells whether one stays; otherwise nothing is left out.
+    pub(crate) fn leave_out(&mut self, is_over: impl Fn(&str) -> bool) -> bool {
+        if self.alerts().all(&is_over) {
+            return false;
+        }
+        self.also.retain(|companion| !is_over(&companion.alert.id));
+        if !is_over(&self.alert.id) {
+            return true;
+        }
+        let worst = self.also.iter().enumerate().min_by_key(|(_, companion)| companion.alert.severity);
+        let Some((worst, _)) = worst else { return false };
+        let leading = self.also.remove(worst);
+        (self.alert, self.resolution) = (leading.alert, leading.resolution);
+        (self.acknowledgement, self.explained_by) = (leading.acknowledgement, None);
+        // What they were a consequence of is over.
+        self.also.iter_mut().for_each(|companion| companion.consequence = false);
+        true
+    }
+
     fn new(event: Event, alert: Alert, vantage: &str, page: &str, resolution: Option<Resolution>) -> Self {
         Self {
             version: VERSION,

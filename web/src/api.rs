@@ -18,8 +18,8 @@ use utoipa::ToSchema;
 pub use alert::{AcknowledgementView, AlertView, HoldView, NewAcknowledgement, Severity, TransitionView};
 pub use connectivity::{ConnectivityTargetView, ConnectivityView};
 pub use delivery::{
-    CircuitView, DELIVERIES, DeliveryFilter, DeliveryState, DeliveryView, OutboxEntry, ReceiverView, Retried,
-    Retry,
+    CircuitView, DELIVERIES, DeliveryFilter, DeliveryState, DeliveryView, OutboxEntry, ReceiverView,
+    RefusedRetry, Retried, Retry,
 };
 pub use egress::{EgressChangeView, EgressView};
 pub use health::{AgentView, Check, ConfigView, Problem, Readiness, SchedulerView, StoreView, Summary};

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use chrono::{DateTime, Utc};
 use clap::{Args, Subcommand, ValueEnum};
 use comfy_table::{Cell, Color, ContentArrangement, Table, presets::UTF8_HORIZONTAL_ONLY};
-use vipwatch_web::api::{DELIVERIES, DeliveryState, OutboxEntry, Retried};
+use vipwatch_web::api::{DELIVERIES, DeliveryState, OutboxEntry, RefusedRetry, Retried};
 
 use super::{
     alerts::{clock, span},
@@ -56,6 +56,9 @@ struct Retry {
     /// Only those to this receiver.
     #[arg(long, value_name = "NAME")]
     receiver: Option<String>,
+    /// Print what came of it as JSON.
+    #[arg(long)]
+    json: bool,
     #[command(flatten)]
     signature: Signature,
     #[command(flatten)]
@@ -125,12 +128,38 @@ impl Retry {
             by: self.signature.name(),
         };
         let done: Retried = self.remote.client()?.post(&["deliveries", "retry"], &retry).await?;
-        Ok(match done.deliveries {
-            0 => "Nothing was given up.\n".to_owned(),
-            1 => "One delivery is attempted again.\n".to_owned(),
-            several => format!("{several} deliveries are attempted again.\n"),
-        })
+        if self.json {
+            return Ok(format!("{:#}\n", serde_json::json!(done)));
+        }
+        Ok(outcome(&done))
     }
+}
+
+/// What came of it, a sentence per line.
+fn outcome(done: &Retried) -> String {
+    let mut lines = Vec::new();
+    match (done.deliveries, done.superseded) {
+        (0, 0) if done.refused.is_empty() => lines.push("Nothing was given up.".to_owned()),
+        (0, _) => {}
+        (1, _) => lines.push("One delivery is attempted again.".to_owned()),
+        (several, _) => lines.push(format!("{several} deliveries are attempted again.")),
+    }
+    match done.superseded {
+        0 => {}
+        1 => lines.push("One is left out: its receiver knows meanwhile that it is over.".to_owned()),
+        several => {
+            lines.push(format!("{several} are left out: their receivers know meanwhile that it is over."));
+        }
+    }
+    for RefusedRetry { receiver, deliveries, ids } in &done.refused {
+        let which = if ids.is_empty() { format!("{deliveries} in all") } else { ids.join(", ") };
+        lines.push(format!(
+            "Refused what was given up for {}, which is not in the configuration: {}.",
+            plain(receiver),
+            plain(&which)
+        ));
+    }
+    lines.into_iter().map(|line| line + "\n").collect()
 }
 
 impl From<State> for DeliveryState {
@@ -212,6 +241,28 @@ fn standing(entry: &OutboxEntry, now: DateTime<Utc>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_outcome_says_what_is_told_what_is_left_out_and_what_is_refused() {
+        let mut done = Retried::default();
+        assert_eq!(outcome(&done), "Nothing was given up.\n");
+        done.superseded = 1;
+        assert_eq!(outcome(&done), "One is left out: its receiver knows meanwhile that it is over.\n");
+        (done.deliveries, done.superseded) = (1, 3);
+        let refused = |ids: &[&str]| RefusedRetry {
+            receiver: "mail".to_owned(),
+            deliveries: 2,
+            ids: ids.iter().map(|&id| id.to_owned()).collect(),
+        };
+        done.refused = vec![refused(&["7", "9"]), refused(&[])];
+        assert_eq!(
+            outcome(&done),
+            "One delivery is attempted again.\n\
+             3 are left out: their receivers know meanwhile that it is over.\n\
+             Refused what was given up for mail, which is not in the configuration: 7, 9.\n\
+             Refused what was given up for mail, which is not in the configuration: 2 in all.\n"
+        );
+    }
 
     #[test]
     fn the_state_says_what_comes_next_and_what_went_wrong() {

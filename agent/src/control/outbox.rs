@@ -4,14 +4,14 @@ use tokio::{sync::mpsc, time::timeout};
 use vipwatch_model::delivery;
 use vipwatch_web::{
     Operator, Refusal,
-    api::{DeliveryFilter, DeliveryState, OutboxEntry, Retried, Retry},
+    api::{DeliveryFilter, DeliveryState, OutboxEntry, RefusedRetry, Retried, Retry},
 };
 
 use super::{AgentControl, PATIENCE};
 use crate::{
     outbox,
     status::delivery_state,
-    store::{Filter, Listed},
+    store::{Filter, Listed, Replayed},
 };
 
 impl AgentControl {
@@ -41,24 +41,69 @@ impl AgentControl {
             self.outbox.send(command).await.ok()?;
             replied.recv().await
         };
-        let put_back = match timeout(PATIENCE, asked).await.ok().flatten() {
-            Some(Ok(put_back)) => put_back,
+        let replayed = match timeout(PATIENCE, asked).await.ok().flatten() {
+            Some(Ok(replayed)) => replayed,
             Some(Err(why)) => return Err(Refusal::Unavailable(why)),
             None => {
                 let why = "the database does not answer, or the agent is ending: look at its log";
                 return Err(Refusal::Unavailable(why.to_owned()));
             }
         };
-        if put_back == 0 && named {
-            let why = "none of these was given up: `vipwatch deliveries --state dead` lists what was";
-            return Err(Refusal::Missing(why.to_owned()));
+        let (put_back, superseded) = (replayed.put_back(), replayed.superseded());
+        if put_back + superseded == 0 {
+            self.must_be_of_use(&replayed, retry.receiver.as_deref(), named)?;
         }
         tracing::info!(
-            by = %operator.by, peer = %operator.peer, deliveries = put_back, receiver = ?retry.receiver,
-            "an operator had deliveries attempted again that were given up"
+            by = %operator.by, peer = %operator.peer, deliveries = put_back, superseded, refused = ?replayed.refused,
+            receiver = ?retry.receiver, "an operator had deliveries attempted again that were given up"
         );
-        Ok(Retried { deliveries: u64::try_from(put_back).unwrap_or(u64::MAX) })
+        let refused = replayed.refused.into_iter().map(|(receiver, ids)| RefusedRetry {
+            receiver,
+            deliveries: count(ids.len()),
+            // Of those that nobody named there may be any number.
+            ids: ids.iter().filter(|_| named).map(i64::to_string).collect(),
+        });
+        Ok(Retried { deliveries: count(put_back), superseded: count(superseded), refused: refused.collect() })
     }
+
+    /// Nothing was put back: whoever named something hears why.
+    fn must_be_of_use(
+        &self,
+        replayed: &Replayed,
+        receiver: Option<&str>,
+        named: bool,
+    ) -> Result<(), Refusal> {
+        if !replayed.refused.is_empty() {
+            let refused = replayed.refused.iter().map(|(receiver, ids)| match ids.as_slice() {
+                ids if named => format!("{} to {receiver:?}", list(ids)),
+                [_] => format!("one to {receiver:?}"),
+                several => format!("{} to {receiver:?}", several.len()),
+            });
+            return Err(Refusal::Conflict(format!(
+                "refused {}: no such receiver is configured; put it into the configuration again to have them delivered",
+                refused.collect::<Vec<_>>().join(", ")
+            )));
+        }
+        let is_known = |name: &str| self.overview.borrow().receivers.iter().any(|known| known.name == name);
+        match receiver {
+            Some(name) if !is_known(name) => {
+                Err(Refusal::Missing(format!("there is no receiver {name:?} in the configuration")))
+            }
+            _ if named => {
+                let why = "none of these was given up: `vipwatch deliveries --state dead` lists what was";
+                Err(Refusal::Missing(why.to_owned()))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+fn list(ids: &[i64]) -> String {
+    ids.iter().map(i64::to_string).collect::<Vec<_>>().join(", ")
+}
+
+fn count(deliveries: usize) -> u64 {
+    u64::try_from(deliveries).unwrap_or(u64::MAX)
 }
 
 fn entry(listed: Listed) -> OutboxEntry {

@@ -1,11 +1,11 @@
 //! One receiver's lane: carries out what the model's lane says, one attempt at a time.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use chrono::{DateTime, Utc};
 use tokio::{
     sync::{mpsc, watch},
-    time::{Instant, Interval, MissedTickBehavior, interval_at},
+    time::Instant,
 };
 use tokio_util::sync::CancellationToken;
 use vipwatch_model::{
@@ -56,12 +56,19 @@ impl Lane {
     /// Runs until `stop`. What is still to be delivered then is in the database.
     pub(super) async fn run(mut self, mut notices: mpsc::Receiver<Notice>, stop: CancellationToken) {
         let mut receiver = self.client();
-        let mut refresh = refresh_timer(&receiver);
+        let mut refresh = Refresh::of(&receiver);
         loop {
             if self.config.has_changed().unwrap_or(false) {
                 receiver = self.client();
-                refresh = refresh_timer(&receiver);
+                refresh = Refresh::of(&receiver);
                 self.lane.reconfigure(manner(&self.config.borrow()), self.clock.now());
+            }
+            // Before the next attempt, however much waits: what is not told again in time counts as over.
+            if let (Ok(receiver), Some(refresh)) = (&receiver, refresh.as_mut().filter(|it| it.is_due())) {
+                let standing = Arc::clone(&self.standing.borrow());
+                let refreshed = receiver.refresh(&standing, self.clock.now());
+                let Some(()) = self.meanwhile(refreshed, &mut notices, &stop).await else { return };
+                refresh.done();
             }
             self.refill();
             self.publish();
@@ -89,11 +96,7 @@ impl Lane {
                     Some(notice) => self.hear(notice),
                     None => return,
                 },
-                () = tick(&mut refresh) => {
-                    let (Ok(receiver), standing) = (&receiver, Arc::clone(&self.standing.borrow())) else { continue };
-                    let refreshed = receiver.refresh(&standing, self.clock.now());
-                    let Some(()) = self.meanwhile(refreshed, &mut notices, &stop).await else { return };
-                }
+                () = until(refresh.as_ref().map(|refresh| refresh.at)) => {}
                 () = tokio::time::sleep(pause.unwrap_or_default()), if pause.is_some() => {}
             }
         }
@@ -151,12 +154,14 @@ impl Lane {
                 self.lane.written(ticket);
                 None
             }
-            Notice::PutBack { deliveries, .. } => {
-                let put_back = u32::try_from(deliveries).unwrap_or(u32::MAX);
-                self.tell_page(|status| status.put_back += put_back);
-                self.lane.put_back(deliveries);
+            Notice::PutBack { replay, .. } => {
+                self.tell_page(|status| status.replayed(&replay));
+                if replay.put_back > 0 {
+                    self.lane.put_back(replay.put_back, now);
+                }
                 None
             }
+            Notice::Replaced => self.lane.replaced(now),
         };
         self.carry_out(decision);
     }
@@ -245,17 +250,30 @@ fn manner(config: &config::Receiver) -> Manner {
     Manner { limit, digests: config.means.takes_digests() }
 }
 
-/// Ticks when the receiver has to be told again of what is open; for most, there is none.
-fn refresh_timer(receiver: &Result<Receiver, String>) -> Option<Interval> {
-    let every = receiver.as_ref().ok()?.refresh_every()?;
-    let mut timer = interval_at(Instant::now() + every, every);
-    timer.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    Some(timer)
+/// When the receiver has to be told again of what is open. For most, there is none.
+struct Refresh {
+    every: Duration,
+    at: Instant,
 }
 
-async fn tick(timer: &mut Option<Interval>) {
-    match timer {
-        Some(timer) => drop(timer.tick().await),
+impl Refresh {
+    fn of(receiver: &Result<Receiver, String>) -> Option<Self> {
+        let every = receiver.as_ref().ok()?.refresh_every()?;
+        Some(Self { every, at: Instant::now() + every })
+    }
+
+    fn is_due(&self) -> bool {
+        self.at <= Instant::now()
+    }
+
+    fn done(&mut self) {
+        self.at = Instant::now() + self.every;
+    }
+}
+
+async fn until(at: Option<Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at).await,
         None => std::future::pending().await,
     }
 }

@@ -10,6 +10,8 @@ use vipwatch_model::{
     lane::Row,
 };
 
+use crate::store::Replay;
+
 /// How many alerts' deliveries the page remembers of each receiver; of those that wait, eight times as many.
 const RECENT: usize = 256;
 
@@ -24,7 +26,7 @@ pub struct ReceiverStatus {
     pub dead: u32,
     /// Openings that were left out since the agent started: they were over before they could be delivered.
     pub superseded: u64,
-    /// Deliveries that had been given up and wait again since the agent started.
+    /// Deliveries that had been given up and are not any more: they wait again, or were left out.
     pub put_back: u32,
     /// Why the last attempt failed; `None` once one succeeded.
     pub last_error: Option<String>,
@@ -82,6 +84,12 @@ impl ReceiverStatus {
                 self.last_delivered_at = Some(*at);
             }
         }
+    }
+
+    /// Dead letters were put back.
+    pub(super) fn replayed(&mut self, replay: &Replay) {
+        self.put_back += u32::try_from(replay.put_back + replay.superseded).unwrap_or(u32::MAX);
+        self.superseded += u64::try_from(replay.openings).unwrap_or(u64::MAX);
     }
 
     fn note(&mut self, delivery: &Delivery, how_far: &RecentDelivery) {

@@ -1,6 +1,6 @@
 //! The rows of the outbox.
 
-use std::{collections::BTreeMap, path::Path};
+use std::path::Path;
 
 use chrono::{DateTime, Utc};
 use rusqlite::{Connection, Row, Transaction, params};
@@ -11,7 +11,7 @@ use vipwatch_model::{
 };
 
 use super::{
-    Refill, Retry, StoreError, open,
+    Refill, Replayed, StoreError, open,
     restore::{from_json, readable, time, word},
     rows::json,
 };
@@ -71,8 +71,8 @@ pub(super) enum Answer {
         /// How many more there are.
         left: usize,
     },
-    /// To a [`Retry`]: how many of which receiver wait again.
-    PutBack(BTreeMap<String, usize>),
+    /// To a [`super::Retry`].
+    PutBack(Replayed),
 }
 
 /// New deliveries. What a lane has said of one meanwhile (they are told even while the database is away) is newer.
@@ -89,13 +89,19 @@ pub(super) fn enqueue(transaction: &Transaction<'_>, deliveries: &[Delivery]) ->
     Ok(())
 }
 
-/// What a lane has decided. A delivery is inserted where its own row is not there (yet).
+/// What a lane has decided.
 pub(super) fn decide(transaction: &Transaction<'_>, decision: &lane::Decision) -> rusqlite::Result<()> {
+    decision.rows.iter().try_for_each(|row| update(transaction, row))
+}
+
+/// A delivery as it is from now on. It is inserted where its own row is not there (yet).
+pub(super) fn update(transaction: &Transaction<'_>, row: &lane::Row) -> rusqlite::Result<()> {
     const UPDATE: &str = "DO UPDATE SET
-         document = excluded.document, state = excluded.state, attempts = excluded.attempts,
+         severity = excluded.severity, alerts = excluded.alerts, document = excluded.document,
+         state = excluded.state, attempts = excluded.attempts,
          next_at = excluded.next_at, done_at = excluded.done_at, digest = excluded.digest,
          last_error = iif(excluded.state = 'delivered', excluded.last_error, coalesce(excluded.last_error, last_error))";
-    decision.rows.iter().try_for_each(|row| insert(transaction, row, UPDATE))
+    insert(transaction, row, UPDATE)
 }
 
 fn insert(transaction: &Transaction<'_>, row: &lane::Row, on_conflict: &str) -> rusqlite::Result<()> {
@@ -132,8 +138,9 @@ pub(super) fn strand(
     configured: &[String],
     at: DateTime<Utc>,
 ) -> rusqlite::Result<()> {
+    // What a digest sums up is given up one by one, so that it can be put back like that.
     let stranded = transaction.execute(
-        "UPDATE delivery SET state = 'dead', done_at = ?1,
+        "UPDATE delivery SET state = iif(event = 'digest', 'superseded', 'dead'), digest = NULL, done_at = ?1,
              last_error = 'there is no such receiver in the configuration any more'
          WHERE state = 'pending' AND receiver NOT IN (SELECT value FROM json_each(?2))",
         params![at.timestamp_millis(), json(&configured)?],
@@ -147,48 +154,46 @@ pub(super) fn strand(
     Ok(())
 }
 
-/// Lets dead letters wait again.
-pub(super) fn put_back(connection: &Connection, retry: &Retry) -> rusqlite::Result<Answer> {
-    let Retry { ids, receivers, at, .. } = retry;
-    let mut update = connection.prepare_cached(
-        "UPDATE delivery SET state = 'pending', done_at = NULL, next_at = ?1
-         WHERE state = 'dead' AND receiver IN (SELECT value FROM json_each(?2))
-           AND (?3 OR id IN (SELECT value FROM json_each(?4)))
-         RETURNING receiver",
-    )?;
-    let mut put_back = BTreeMap::new();
-    let given = params![at.timestamp_millis(), json(&receivers)?, ids.is_empty(), json(&ids)?];
-    for receiver in update.query_map(given, |row| row.get::<_, String>(0))? {
-        *put_back.entry(receiver?).or_default() += 1;
-    }
-    Ok(Answer::PutBack(put_back))
-}
-
 /// Reads what waits for a receiver: all digests, and the oldest of the others.
 pub(super) fn waiting(connection: &Connection, refill: &Refill) -> rusqlite::Result<Answer> {
     let receiver = &refill.lane.receiver;
-    const COLUMNS: &str =
-        "notification, receiver, event, severity, alerts, document, created_at, attempts, next_at, digest";
     const OF: &str = "FROM delivery WHERE state = 'pending' AND receiver = ?1";
-    let all: usize = connection
-        .prepare_cached(&format!("SELECT count(*) {OF}"))?
-        .query_row([receiver], |row| row.get::<_, i64>(0))?
-        .try_into()
-        .unwrap_or(0);
-    let mut digests = connection.prepare_cached(&format!("SELECT {COLUMNS} {OF} AND event = 'digest'"))?;
-    let mut oldest = readable(digests.query_map([receiver], delivery)?)?;
+    // By an index of their own: by the other one SQLite would look at everything that waits.
+    let mut digests = connection.prepare_cached(&format!(
+        "SELECT {COLUMNS} FROM delivery INDEXED BY delivery_digest
+         WHERE state = 'pending' AND event = 'digest' AND receiver = ?1 ORDER BY id"
+    ))?;
     let mut others =
         connection.prepare_cached(&format!("SELECT {COLUMNS} {OF} AND event <> 'digest' ORDER BY id"))?;
+    let digests: Vec<_> = digests.query_map([receiver], delivery)?.collect();
+    let mut read = digests.len();
+    let mut oldest = readable(digests)?;
+    let most = oldest.len() + refill.most;
     let mut others = others.query([receiver])?;
-    let (mut read, most) = (oldest.len(), oldest.len() + refill.most);
-    while oldest.len() < most
-        && let Some(row) = others.next()?
-    {
+    while oldest.len() < most {
+        let Some(row) = others.next()? else {
+            // Whatever is there beyond these cannot be understood.
+            return Ok(Answer::Waiting { oldest, left: 0 });
+        };
         read += 1;
         oldest.extend(readable([delivery(row)])?);
     }
-    Ok(Answer::Waiting { oldest, left: all.saturating_sub(read) })
+    let all: i64 = connection
+        .prepare_cached(&format!("SELECT count(*) {OF}"))?
+        .query_row([receiver], |row| row.get(0))?;
+    let left = usize::try_from(all).unwrap_or(0).saturating_sub(read);
+    Ok(Answer::Waiting { oldest, left })
 }
+
+/// The delivery with the number `id`.
+pub(super) fn with_id(connection: &Connection, id: i64) -> rusqlite::Result<Delivery> {
+    let mut select = connection.prepare_cached(&format!("SELECT {COLUMNS} FROM delivery WHERE id = ?1"))?;
+    select.query_row([id], delivery)
+}
+
+/// What [`delivery`] reads.
+const COLUMNS: &str =
+    "notification, receiver, event, severity, alerts, document, created_at, attempts, next_at, digest";
 
 fn delivery(row: &Row<'_>) -> rusqlite::Result<Delivery> {
     Ok(Delivery {

@@ -7,6 +7,8 @@ use chrono::{DateTime, Utc};
 use tokio::sync::mpsc;
 use vipwatch_model::{delivery::Delivery, lane::Decision};
 
+use super::{Replay, Replayed};
+
 /// Which lane: that of a receiver, and which one of those that it has had since the agent started.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LaneId {
@@ -39,16 +41,18 @@ pub struct Refill {
 pub struct Retry {
     /// The numbers of the deliveries; all of them where it is empty.
     pub ids: Vec<i64>,
-    /// To which receivers only.
-    pub receivers: Vec<String>,
+    /// To this receiver only.
+    pub receiver: Option<String>,
+    /// The receivers that there are.
+    pub configured: Vec<String>,
     /// When that was asked for.
     pub at: DateTime<Utc>,
-    /// How many they were, or why it could not be done.
-    pub reply: mpsc::Sender<Result<usize, String>>,
+    /// What came of it, or why it could not be done.
+    pub reply: mpsc::Sender<Result<Replayed, String>>,
 }
 
 /// What the outbox hears from the store.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub enum Notice {
     /// There is a new delivery. It is written, unless the database cannot be.
     New(Delivery),
@@ -70,25 +74,28 @@ pub enum Notice {
         /// Its ticket.
         ticket: u64,
     },
-    /// So many dead letters of a receiver wait again.
+    /// Dead letters of a receiver wait again, or need not be told any more.
     PutBack {
         /// The receiver's name.
         receiver: String,
         /// How many.
-        deliveries: usize,
+        replay: Replay,
     },
+    /// Another file has taken the place of the database: each lane writes what it holds into that one, too.
+    Replaced,
 }
 
 impl Notice {
-    /// Whom it concerns.
+    /// Whom it concerns, if not everybody.
     #[must_use]
-    pub fn receiver(&self) -> &str {
+    pub fn receiver(&self) -> Option<&str> {
         match self {
-            Self::New(delivery) => &delivery.key.receiver,
+            Self::New(delivery) => Some(&delivery.key.receiver),
             Self::Waiting { lane, .. } | Self::Unreadable(lane) | Self::Written { lane, .. } => {
-                &lane.receiver
+                Some(&lane.receiver)
             }
-            Self::PutBack { receiver, .. } => receiver,
+            Self::PutBack { receiver, .. } => Some(receiver),
+            Self::Replaced => None,
         }
     }
 
@@ -99,7 +106,7 @@ impl Notice {
             Self::Waiting { lane: of, .. } | Self::Unreadable(of) | Self::Written { lane: of, .. } => {
                 of != lane
             }
-            Self::New(_) | Self::PutBack { .. } => false,
+            Self::New(_) | Self::PutBack { .. } | Self::Replaced => false,
         }
     }
 }

@@ -23,6 +23,8 @@ pub(super) struct Queue {
 #[derive(Default)]
 struct Inner {
     records: VecDeque<Record>,
+    /// Whether one of them does not wait for company.
+    urgent: bool,
     in_hand: usize,
     lost: u64,
     closed: bool,
@@ -42,6 +44,7 @@ impl Queue {
         let urgent = record.is_urgent();
         let mut inner = self.lock();
         inner.records.push_back(record);
+        inner.urgent |= urgent;
         inner.shrink(self.cap);
         let wake = urgent || inner.records.len() == 1;
         drop(inner);
@@ -66,7 +69,7 @@ impl Queue {
             inner = self.arrived.wait_timeout(inner, left).unwrap_or_else(PoisonError::into_inner).0;
         }
         let gathered = Instant::now() + LINGER;
-        while !inner.closed && inner.records.len() < most && !inner.is_urgent() {
+        while !inner.closed && inner.records.len() < most && !inner.urgent {
             let left = gathered.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 break;
@@ -75,7 +78,9 @@ impl Queue {
         }
         let n = inner.records.len().min(most);
         inner.in_hand = n;
-        Some(inner.records.drain(..n).collect())
+        let taken = inner.records.drain(..n).collect();
+        inner.urgent = inner.records.iter().any(Record::is_urgent);
+        Some(taken)
     }
 
     /// The records of the last [`Queue::take`] are written.
@@ -87,6 +92,7 @@ impl Queue {
     pub(super) fn put_back(&self, records: Vec<Record>) {
         let mut inner = self.lock();
         inner.in_hand = 0;
+        inner.urgent |= records.iter().any(Record::is_urgent);
         for record in records.into_iter().rev() {
             inner.records.push_front(record);
         }
@@ -131,10 +137,6 @@ impl Queue {
 }
 
 impl Inner {
-    fn is_urgent(&self) -> bool {
-        self.records.iter().rev().take(64).any(Record::is_urgent)
-    }
-
     /// Keeps to the cap: the oldest record that is only history goes; where there is none, the oldest that
     /// can loses its flows. What alerts depend on stays: there is as much of it as there were changes.
     fn shrink(&mut self, cap: usize) {
@@ -148,5 +150,72 @@ impl Inner {
             self.lost += u64::from(slimmed);
             return;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{path::Path, sync::Arc};
+
+    use chrono::{DateTime, Utc};
+    use vipwatch_model::{
+        observation::{Observation, Sight},
+        state::{Machine, State},
+        verdict::{Finding, Verdict},
+    };
+
+    use super::{
+        super::{Effects, RoundRecord},
+        *,
+    };
+    use crate::{
+        config,
+        plan::{Plan, Planned},
+    };
+
+    /// A round that said what the ones before it said.
+    fn steady(planned: &Arc<Planned>) -> Record {
+        Record::Round(Box::new(RoundRecord {
+            planned: Arc::clone(planned),
+            at: DateTime::<Utc>::UNIX_EPOCH,
+            observation: Observation::Flows(Sight::default()),
+            verdict: Verdict::new(Finding::Preserved, State::Up, "All is well."),
+            latency_us: None,
+            machine: Machine::default(),
+            transition: None,
+            effects: Effects::default(),
+        }))
+    }
+
+    #[test]
+    fn what_is_urgent_does_not_wait_however_much_comes_after_it() {
+        let source = "[agent]\nvantage = \"test\"\n[[probe]]\nname = \"gateway\"\nkind = \"icmp\"\naddress = \"192.0.2.1\"\n";
+        let config = config::parse(source, Path::new("/probes.toml"), &|_| None).ok().unwrap();
+        let planned = Arc::clone(&Plan::new(&config).probes[0]);
+        let took = |records: Vec<Record>| {
+            let queue = Queue::new(1_000);
+            records.into_iter().for_each(|record| queue.push(record));
+            let began = Instant::now();
+            queue.take(1_000, Duration::ZERO).unwrap();
+            began.elapsed()
+        };
+        let rounds = || (0..200).map(|_| steady(&planned));
+        let urgent = Record::Effects(Box::default());
+        assert!(took(std::iter::once(urgent).chain(rounds()).collect()) < LINGER / 2);
+        assert!(took(rounds().collect()) >= LINGER, "steady rounds wait for company");
+    }
+
+    #[test]
+    fn what_is_left_over_or_given_back_stays_urgent() {
+        let queue = Queue::new(1_000);
+        for _ in 0..3 {
+            queue.push(Record::Effects(Box::default()));
+        }
+        let began = Instant::now();
+        let taken = queue.take(1, Duration::ZERO).unwrap();
+        assert_eq!(queue.take(10, Duration::ZERO).unwrap().len(), 2);
+        queue.put_back(taken);
+        assert_eq!(queue.take(10, Duration::ZERO).unwrap().len(), 1);
+        assert!(began.elapsed() < LINGER / 2);
     }
 }

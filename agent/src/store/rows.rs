@@ -14,6 +14,7 @@ use vipwatch_model::{
 use super::{
     Effects, Record, RoundRecord,
     deliveries::{self, Answer},
+    replay,
 };
 
 /// The ids of the probes that were written through this connection.
@@ -38,7 +39,7 @@ pub(super) fn write(
             Record::Decided(decided) => deliveries::decide(&transaction, &decided.decision)?,
             Record::Stranded { configured, at } => deliveries::strand(&transaction, configured, *at)?,
             Record::Refill(refill) => answers.push(deliveries::waiting(&transaction, refill)?),
-            Record::Retry(retry) => answers.push(deliveries::put_back(&transaction, retry)?),
+            Record::Retry(retry) => answers.push(Answer::PutBack(replay::put_back(&transaction, retry)?)),
             Record::IsWritten(_) => {}
         }
     }
@@ -214,7 +215,7 @@ fn write_effects(transaction: &Transaction<'_>, effects: &Effects) -> rusqlite::
     deliveries::enqueue(transaction, &effects.deliveries)
 }
 
-/// A row for the alert, if it has none./// A row for the alert, if it has none. An older one of its kind and subject that is still open (which can
+/// A row for the alert, if it has none. An older one of its kind and subject that is still open (which can
 /// only come from a time when this database was away) ends with it.
 fn insert_alert(
     transaction: &Transaction<'_>,

@@ -1,28 +1,25 @@
 //! The writer thread: takes batches off the queue and commits each in one transaction.
 
 use std::{
-    collections::{BTreeMap, HashSet},
+    collections::HashSet,
     os::unix::fs::MetadataExt as _,
     path::Path,
     sync::Arc,
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 use chrono::{DateTime, TimeDelta, Utc};
 use rusqlite::Connection;
 use tokio::sync::watch;
-use vipwatch_model::{
-    alert::Alert,
-    dispatch::{Silence, Telling},
-};
 
 use super::{
-    Decided, DeliveryKey, Effects, Health, Notice, Options, Outlets, Record, StoreError,
+    Decided, DeliveryKey, Health, Notice, Options, Outlets, Record, StoreError, carry,
     deliveries::Answer,
     open,
     queue::Queue,
-    restore::{self, Restored},
+    restore,
     rows::{self, ProbeIds},
+    standing::Standing,
 };
 use crate::clock::Clock;
 
@@ -49,14 +46,14 @@ pub(super) struct Writer {
     handed: HashSet<DeliveryKey>,
     /// What a database that takes the place of this one has to get, too.
     standing: Standing,
+    /// Which file the database was last, to see when another one stands at its path.
+    file: Option<File>,
     prune_at: DateTime<Utc>,
 }
 
 struct Database {
     connection: Connection,
     ids: ProbeIds,
-    /// Which file it is, to see when another one stands at its path.
-    file: Option<(u64, u64)>,
 }
 
 impl Writer {
@@ -78,6 +75,7 @@ impl Writer {
             restored: false,
             handed: HashSet::new(),
             standing: Standing::default(),
+            file: None,
             prune_at,
         }
     }
@@ -122,15 +120,27 @@ impl Writer {
     }
 
     fn open(&mut self) -> Result<Database, StoreError> {
-        let mut connection = open::for_writing(&self.options.path)?;
+        let path = &self.options.path;
+        let mut connection = open::for_writing(path)?;
+        let file = file_at(path);
+        match carry::take_in(&connection, path) {
+            Ok(0) => {}
+            Ok(deliveries) => tracing::info!(deliveries, "took over what waits to be delivered"),
+            Err(error) => tracing::error!(
+                %error, left = %carry::beside(path).display(), "failed to take over what waits to be delivered"
+            ),
+        }
         if self.restored {
             let standing = rows::write_again(&mut connection, &self.standing.effects());
-            standing.map_err(|source| open::explain(&self.options.path, source))?;
+            standing.map_err(|source| open::explain(path, source))?;
+            if self.file != file {
+                self.tell(Notice::Replaced);
+            }
         } else {
             self.restore()?;
         }
-        let file = file_at(&self.options.path);
-        Ok(Database { connection, ids: ProbeIds::new(), file })
+        self.file = file;
+        Ok(Database { connection, ids: ProbeIds::new() })
     }
 
     fn restore(&mut self) -> Result<(), StoreError> {
@@ -160,11 +170,15 @@ impl Writer {
 
     /// SQLite goes on writing to a file that was deleted or moved away, and all of it would be gone after a restart.
     fn notice_other_file(&mut self) {
-        let moved =
-            |database: &Database| database.file.is_some() && file_at(&self.options.path) != database.file;
-        if self.database.as_ref().is_some_and(moved) {
-            tracing::warn!(path = %self.options.path.display(), "the database was moved or replaced; going on with what is at its path now");
-            self.database = None;
+        let path = &self.options.path;
+        if self.file.is_none() || file_at(path) == self.file {
+            return;
+        }
+        let Some(database) = self.database.take() else { return };
+        self.file = None;
+        tracing::warn!(path = %path.display(), "the database was moved or replaced; going on with what is at its path now");
+        if let Err(error) = carry::set_aside(&database.connection, path) {
+            tracing::error!(%error, "failed to read what waits to be delivered from the database that was; going on with what is in memory");
         }
     }
 
@@ -204,12 +218,12 @@ impl Writer {
                 self.tell(Notice::Waiting { lane: refill.lane.clone(), oldest, left });
             }
             (Record::Refill(refill), _) => self.tell(Notice::Unreadable(refill.lane.clone())),
-            (Record::Retry(retry), Some(Answer::PutBack(by))) => {
-                // Whoever asked may be gone; it is done all the same.
-                let _ = retry.reply.try_send(Ok(by.values().sum()));
-                for (receiver, deliveries) in by {
-                    self.tell(Notice::PutBack { receiver, deliveries });
+            (Record::Retry(retry), Some(Answer::PutBack(replayed))) => {
+                for (receiver, replay) in &replayed.by_receiver {
+                    self.tell(Notice::PutBack { receiver: receiver.clone(), replay: *replay });
                 }
+                // Whoever asked may be gone; it is done all the same.
+                let _ = retry.reply.try_send(Ok(replayed));
             }
             (Record::Retry(retry), _) => {
                 let _ = retry.reply.try_send(Err(self.why_not()));
@@ -264,57 +278,11 @@ impl Writer {
     }
 }
 
-/// Which file is at `path`: device and inode.
-fn file_at(path: &Path) -> Option<(u64, u64)> {
+/// A file by its device, its inode, and when it was made: the number of a deleted one is given to the next.
+type File = (u64, u64, Option<SystemTime>);
+
+/// Which file is at `path`.
+fn file_at(path: &Path) -> Option<File> {
     let file = std::fs::metadata(path).ok()?;
-    Some((file.dev(), file.ino()))
-}
-
-/// What is open and has no end yet: it must be in whatever database there is.
-#[derive(Default)]
-struct Standing {
-    alerts: BTreeMap<String, Alert>,
-    tellings: BTreeMap<String, Telling>,
-    silences: BTreeMap<String, Silence>,
-}
-
-impl Standing {
-    fn restored(restored: &Restored) -> Self {
-        let open = restored.alerts.iter().filter(|stored| stored.is_open);
-        let tellings = restored
-            .alerts
-            .iter()
-            .filter_map(|stored| Some((stored.alert.id.clone(), stored.telling.clone()?)));
-        let silences = restored.silences.iter().map(|silence| (silence.id.clone(), silence.clone()));
-        Self {
-            alerts: open.map(|stored| (stored.alert.id.clone(), stored.alert.clone())).collect(),
-            tellings: tellings.collect(),
-            silences: silences.collect(),
-        }
-    }
-
-    fn note(&mut self, effects: &Effects) {
-        self.alerts.extend(effects.opened.iter().map(|alert| (alert.id.clone(), alert.clone())));
-        self.tellings.extend(effects.tellings.clone());
-        for (alert, _) in &effects.resolved {
-            self.alerts.remove(&alert.id);
-        }
-        self.tellings.retain(|id, _| self.alerts.contains_key(id));
-        for (id, silence) in &effects.silences {
-            match silence {
-                Some(silence) => drop(self.silences.insert(id.clone(), silence.clone())),
-                None => drop(self.silences.remove(id)),
-            }
-        }
-    }
-
-    fn effects(&self) -> Effects {
-        let silences = self.silences.iter().map(|(id, silence)| (id.clone(), Some(silence.clone())));
-        Effects {
-            opened: self.alerts.values().cloned().collect(),
-            tellings: self.tellings.clone(),
-            silences: silences.collect(),
-            ..Effects::default()
-        }
-    }
+    Some((file.dev(), file.ino(), file.created().ok()))
 }

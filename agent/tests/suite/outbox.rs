@@ -1,7 +1,9 @@
 //! Receivers of every temper: alerts reach the good ones at once and the bad ones in the end.
 
+mod apart;
 mod backlog;
 mod promptly;
+mod replaced;
 mod replay;
 
 use std::{
@@ -58,6 +60,16 @@ fn moody(replies: Vec<&'static str>) -> (SocketAddr, mpsc::Receiver<(Instant, St
 fn header<'a>(request: &'a str, name: &str) -> &'a str {
     let lines = request.lines().filter_map(|line| line.split_once(": "));
     lines.into_iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value).unwrap()
+}
+
+/// An agent that watches one VIP and nothing else, so that there is one alert, with one receiver.
+fn watch_one_vip(cluster: &Cluster, ops: SocketAddr) -> (Home, Running, Page) {
+    let listen = free_address();
+    let config = cluster.config(listen, 100, &receiver("ops", ops));
+    let config = config.lines().filter(|line| !line.starts_with("health_check"));
+    let home = Home::new(&config.map(|line| format!("{line}\n")).collect::<String>());
+    let (agent, page) = cluster.watched_by(&home, listen);
+    (home, agent, page)
 }
 
 #[test]

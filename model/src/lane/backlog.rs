@@ -9,6 +9,8 @@ pub(super) struct Backlog {
     pub(super) beyond: usize,
     /// Whether the database has been asked, and with what came since.
     asked: Option<usize>,
+    /// Whether what it was asked for was changed since.
+    outdated: bool,
 }
 
 impl Backlog {
@@ -18,6 +20,12 @@ impl Backlog {
         if let Some(since) = &mut self.asked {
             *since += more;
         }
+    }
+
+    /// Something changed that may come before what is here: nothing may be attempted until the database has been read again.
+    pub(super) fn change(&mut self) {
+        self.known = false;
+        self.outdated = self.asked.is_some();
     }
 
     /// Whether to ask the database now, when there is `room`.
@@ -30,10 +38,11 @@ impl Backlog {
     }
 
     /// The database has answered: so many are left there. What came since the question may be among them; asking once more will
-    /// tell.
-    pub(super) fn answered(&mut self, left: usize) {
-        self.known = true;
+    /// tell. Tells whether nothing was changed since.
+    pub(super) fn answered(&mut self, left: usize) -> bool {
+        self.known = !std::mem::take(&mut self.outdated);
         self.beyond = left + self.asked.take().unwrap_or(0);
+        self.known
     }
 
     /// The database cannot be read now, and answers once it can.

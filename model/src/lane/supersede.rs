@@ -14,6 +14,7 @@ use crate::{
 impl Lane {
     /// Leaves out what need not be told any more.
     pub(super) fn left_out(&mut self, now: DateTime<Utc>) -> Vec<Row> {
+        let mut rows = self.come_too_late(now);
         let fixed = |i: usize| {
             let delivery = &self.waiting[i];
             delivery.digest.is_some() || self.in_flight.as_ref() == Some(&delivery.key)
@@ -26,8 +27,7 @@ impl Lane {
             ends.push(Row::new(delivery.clone(), DeliveryState::Pending, None, now));
         }
         let out = out.into_iter().rev().map(|place| self.waiting.remove(place));
-        let mut rows: Vec<_> =
-            out.map(|delivery| Row::new(delivery, DeliveryState::Superseded, None, now)).collect();
+        rows.extend(out.map(|delivery| Row::new(delivery, DeliveryState::Superseded, None, now)));
         rows.append(&mut ends);
         rows
     }
@@ -49,8 +49,8 @@ fn supersede(waiting: &[Delivery], fixed: &dyn Fn(usize) -> bool) -> Superseded 
     let (mut ends, mut reminders) = (HashMap::new(), HashMap::new());
     for (i, delivery) in free() {
         let last = match delivery.event {
-            // What may have been taken already stays as it is.
-            Event::Resolved if delivery.attempts == 0 => &mut ends,
+            // Even one that may have been taken already: what tells of its beginning would come after it.
+            Event::Resolved => &mut ends,
             Event::Reminder => &mut reminders,
             _ => continue,
         };

@@ -1,6 +1,7 @@
 //! A receiver's lane: what it does with deliveries, in plain data.
 
 mod properties;
+mod replay;
 mod rig;
 
 use std::time::Duration;
@@ -226,18 +227,6 @@ fn a_refused_delivery_is_given_up_at_once() {
     assert_eq!(rig.waits(), None);
 }
 
-#[test]
-fn an_opening_that_is_put_back_goes_before_the_end_that_waits() {
-    let mut rig = Rig::new(Manner::default());
-    rig.accept(opened(&["a"]));
-    rig.accept(acknowledged(&["a"]));
-    assert_eq!(rig.attempt(refused("HTTP 401")), "a-opened");
-    assert_eq!(rig.attempt(later("HTTP 500")), "a-acknowledged");
-    rig.put_back("a-opened");
-    assert_eq!(rig.attempt(TAKEN), "a-opened");
-    assert_eq!(rig.attempt(TAKEN), "a-acknowledged");
-}
-
 /// A rig whose receiver has failed for so long that it is asked once per hour.
 fn long_dead() -> Rig {
     let mut rig = Rig::new(Manner::default());
@@ -281,7 +270,7 @@ fn what_is_new_waits_for_as_long_as_the_receiver_asked() {
 #[test]
 fn what_is_put_back_does_not_wait_for_a_circuit() {
     let mut rig = long_dead();
-    rig.put_back("dead-opened");
+    rig.put_back(&["dead-opened"]);
     assert_eq!(rig.attempt(TAKEN), "dead-opened");
 }
 

@@ -102,10 +102,25 @@ pub struct Retry {
 }
 
 /// What came of a [`Retry`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Retried {
     /// Deliveries that are attempted again.
     pub deliveries: u64,
+    /// Deliveries that are left out for good: their receivers have been told meanwhile that it is over.
+    pub superseded: u64,
+    /// Deliveries that stay given up: their receivers are not configured.
+    pub refused: Vec<RefusedRetry>,
+}
+
+/// Deliveries to a receiver that is not configured.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct RefusedRetry {
+    /// The receiver's name.
+    pub receiver: String,
+    /// How many they are.
+    pub deliveries: u64,
+    /// Those of them that were asked for by their ids.
+    pub ids: Vec<String>,
 }
 
 /// One receiver of alerts and its queue.

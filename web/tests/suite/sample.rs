@@ -107,7 +107,8 @@ impl Control for Notes {
 
     fn retry(&self, retry: Retry, operator: Operator) -> Outcome<'_, Retried> {
         let what = format!("{} retries {:?} of {:?}", operator.by, retry.deliveries, retry.receiver);
-        self.note(what, Ok(Retried { deliveries: retry.deliveries.len() as u64 }))
+        let deliveries = retry.deliveries.len() as u64;
+        self.note(what, Ok(Retried { deliveries, ..Retried::default() }))
     }
 }
 

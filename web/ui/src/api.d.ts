@@ -683,6 +683,18 @@ export interface components {
              */
             superseded: number;
         };
+        /** @description Deliveries to a receiver that is not configured. */
+        RefusedRetry: {
+            /**
+             * Format: int64
+             * @description How many they are.
+             */
+            deliveries: number;
+            /** @description Those of them that were asked for by their ids. */
+            ids: string[];
+            /** @description The receiver's name. */
+            receiver: string;
+        };
         /** @description A pod or node that answered. */
         Responder: {
             /**
@@ -702,6 +714,13 @@ export interface components {
              * @description Deliveries that are attempted again.
              */
             deliveries: number;
+            /** @description Deliveries that stay given up: their receivers are not configured. */
+            refused: components["schemas"]["RefusedRetry"][];
+            /**
+             * Format: int64
+             * @description Deliveries that are left out for good: their receivers have been told meanwhile that it is over.
+             */
+            superseded: number;
         };
         /** @description Asks for deliveries that were given up to be attempted again. All that is said has to fit; `all` where nothing is. */
         Retry: {

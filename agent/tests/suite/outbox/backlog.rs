@@ -22,6 +22,23 @@ fn resident(agent: &Running) -> u64 {
     line.split_whitespace().nth(1).unwrap().parse().unwrap()
 }
 
+/// So many deliveries of alerts of their own wait for `late`, each with a document of this size at least.
+pub(super) fn fill(home: &Home, waiting: i64, bytes: usize) {
+    let mut notification = told::opened();
+    notification.alert.reason = "x".repeat(bytes);
+    let document = serde_json::to_string(&notification).unwrap();
+    let database = Connection::open(home.database()).unwrap();
+    database
+        .execute(
+            "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?1)
+             INSERT INTO delivery (notification, receiver, event, severity, alerts, document, created_at, next_at)
+             SELECT format('%05d', i), 'late', 'opened', 'warning', json_array(format('%05d', i)),
+                    json_set(?2, '$.idempotency_key', format('%05d', i), '$.alert.id', format('%05d', i)), 1, 1 FROM n",
+            (waiting, document),
+        )
+        .unwrap();
+}
+
 #[test]
 fn what_waits_for_a_dead_receiver_waits_on_disk_and_comes_in_order() {
     let listen = free_address();
@@ -35,20 +52,7 @@ fn what_waits_for_a_dead_receiver_waits_on_disk_and_comes_in_order() {
     let before = resident(&agent);
     agent.kill();
 
-    let mut notification = told::opened();
-    notification.alert.reason = "x".repeat(16 * 1024);
-    let document = serde_json::to_string(&notification).unwrap();
-    let database = Connection::open(home.database()).unwrap();
-    database
-        .execute(
-            "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?1)
-             INSERT INTO delivery (notification, receiver, event, severity, alerts, document, created_at, next_at)
-             SELECT format('%05d', i), 'late', 'opened', 'warning', json_array(format('%05d', i)),
-                    json_set(?2, '$.idempotency_key', format('%05d', i), '$.alert.id', format('%05d', i)), 1, 1 FROM n",
-            (WAITING, document),
-        )
-        .unwrap();
-    drop(database);
+    fill(&home, WAITING, 16 * 1024);
 
     let began = Instant::now();
     let agent = Running::start(&home);

@@ -34,7 +34,7 @@ const DELIVERIES: usize = 50;
 const IN_TIME: usize = 45;
 
 /// A new delivery of an alert with this id.
-fn delivery(alert: &str, receiver: &str) -> Delivery {
+pub(super) fn delivery(alert: &str, receiver: &str) -> Delivery {
     let mut notification = told::opened();
     notification.alert.id = alert.to_owned();
     notification.idempotency_key = format!("{alert}-opened");

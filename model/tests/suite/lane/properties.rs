@@ -33,8 +33,8 @@ enum Happening {
     },
     Fail,
     Refuse,
-    /// Dead letters of alerts that are still open are put back.
-    PutBack,
+    /// Dead letters are put back, every one or every second or ..
+    PutBack(usize),
     /// What was decided is written.
     Write,
     /// The database reads, and the lane hears of it.
@@ -57,7 +57,7 @@ fn happening() -> impl Strategy<Value = Happening> {
         6 => any::<bool>().prop_map(|answered| Happening::Taken { answered }),
         3 => Just(Happening::Fail),
         1 => Just(Happening::Refuse),
-        1 => Just(Happening::PutBack),
+        1 => (1..4usize).prop_map(Happening::PutBack),
         6 => Just(Happening::Write),
         4 => Just(Happening::Read),
         4 => Just(Happening::Hear),
@@ -82,7 +82,11 @@ struct World {
     reminders: u32,
     /// What the receiver has, in order.
     has: Vec<Notification>,
-    documents: BTreeMap<String, String>,
+    documents: BTreeMap<String, Notification>,
+    /// What the receiver refused for good, be it once.
+    given_up: BTreeSet<(String, Event)>,
+    /// Whose end it has, as the lane knows.
+    over: BTreeSet<String>,
 }
 
 impl World {
@@ -122,13 +126,10 @@ impl World {
             }
             Happening::Fail => self.end(false, later("HTTP 500")),
             Happening::Refuse => self.end(false, refused("HTTP 400")),
-            Happening::PutBack => {
-                let is_dead = |row: &&Stored| row.state == DeliveryState::Dead;
-                let is_open =
-                    |row: &&Stored| row.delivery.alerts.iter().all(|alert| self.open.contains(alert));
-                let dead = self.rig.rows.iter().filter(|row| is_dead(row) && is_open(row));
+            Happening::PutBack(nth) => {
+                let dead = self.rig.rows.iter().filter(|row| row.state == DeliveryState::Dead);
                 let dead: Vec<_> = dead.map(|row| row.delivery.key.notification.clone()).collect();
-                dead.iter().for_each(|key| self.rig.put_back(key));
+                self.rig.put_back(&dead.iter().step_by(nth).map(String::as_str).collect::<Vec<_>>());
             }
             Happening::Write => self.rig.write(),
             Happening::Read => self.rig.read(),
@@ -140,6 +141,13 @@ impl World {
                     self.take(&delivery);
                 }
                 self.rig.restart();
+                let rows = &self.rig.rows;
+                let waits = |alert: &String| {
+                    rows.iter()
+                        .any(|row| row.state == DeliveryState::Pending && row.delivery.alerts.contains(alert))
+                };
+                // Whoever put something back went by what was written then, and nobody knows more after a kill.
+                self.over.retain(|alert| rows.iter().any(|row| is_written_end(row, alert)) && !waits(alert));
             }
             Happening::Remind(_) | Happening::Acknowledge(_) | Happening::Resolve(..) => {}
         }
@@ -151,6 +159,14 @@ impl World {
         if takes {
             self.take(&delivery);
         }
+        if reply == TAKEN {
+            let told: Notification = serde_json::from_str(&delivery.document).unwrap();
+            let ends = events(&told).into_iter().filter(|(_, event)| *event == Event::Resolved);
+            self.over.extend(ends.map(|(alert, _)| alert.to_owned()));
+        }
+        if matches!(reply, Reply::Refused { .. }) {
+            self.given_up.extend(delivery.alerts.iter().map(|alert| (alert.clone(), delivery.event)));
+        }
         self.rig.end(delivery, reply);
     }
 
@@ -158,26 +174,45 @@ impl World {
     fn take(&mut self, delivery: &Delivery) {
         let told: Notification = serde_json::from_str(&delivery.document).unwrap();
         let key = told.idempotency_key.clone();
-        let before = self.documents.insert(key.clone(), delivery.document.to_string());
-        assert!(before.is_none_or(|before| before == *delivery.document), "{key} has two meanings");
+        let before = self.documents.insert(key.clone(), told.clone());
+        assert!(before.is_none_or(|before| self.mean_the_same(&before, &told)), "{key} has two meanings");
         for (alert, event) in events(&told) {
             let knows = |what| self.has.iter().any(|told| events(told).contains(&(alert, what)));
             match event {
                 Event::Resolved => {
-                    let opening = self.rig.rows.iter().find(|row| {
-                        row.delivery.event == Event::Opened && row.delivery.alerts.contains(&alert.to_owned())
+                    let is_opening = |row: &&Stored| row.delivery.event == Event::Opened;
+                    let left_out = self.rig.rows.iter().filter(is_opening).any(|row| {
+                        row.state == DeliveryState::Superseded
+                            && row.delivery.alerts.iter().any(|of| of == alert)
                     });
-                    let given_up =
-                        matches!(opening.unwrap().state, DeliveryState::Dead | DeliveryState::Superseded);
                     assert!(
-                        knows(Event::Opened) || given_up,
+                        knows(Event::Opened) || left_out || self.gave_up(alert, Event::Opened),
                         "{alert} is told to be over and was never told"
                     );
                 }
-                _ => assert!(!knows(Event::Resolved), "{alert} is told as {event} after its end"),
+                _ => assert!(
+                    // What was put back goes by the answers that are known.
+                    !knows(Event::Resolved) || (self.gave_up(alert, event) && !self.over.contains(alert)),
+                    "{alert} is told as {event} after its end"
+                ),
             }
         }
         self.has.push(told);
+    }
+
+    fn gave_up(&self, alert: &str, event: Event) -> bool {
+        self.given_up.contains(&(alert.to_owned(), event))
+    }
+
+    /// Whether two attempts at the same notification tell the same. An end may come to say that the opening was left out, and what
+    /// was put back may come to tell of fewer alerts.
+    fn mean_the_same(&self, before: &Notification, now: &Notification) -> bool {
+        let put_back = |(alert, event): &(&str, Event)| self.gave_up(alert, *event);
+        match now.event {
+            Event::Resolved => events(before) == events(now),
+            Event::Digest => before == now,
+            _ => before == now || events(now).iter().all(put_back),
+        }
     }
 
     /// The receiver takes everything from now on.
@@ -219,7 +254,7 @@ impl World {
                 DeliveryState::Superseded if delivery.event == Event::Opened => {
                     for alert in &delivery.alerts {
                         assert!(
-                            self.end_says_superseded(alert),
+                            self.gave_up(alert, Event::Opened) || self.end_says_superseded(alert),
                             "{key} was left out without a word of {alert}"
                         );
                     }
@@ -240,6 +275,12 @@ impl World {
         let mut all = also.chain([(&told.alert, &told.resolution)]);
         all.any(|(told, resolution)| told.id == alert && resolution.as_ref().unwrap().superseded)
     }
+}
+
+/// Whether the end of `alert` is known to have been told, after a restart, too.
+fn is_written_end(row: &Stored, alert: &str) -> bool {
+    let is_end = row.delivery.event == Event::Resolved && row.delivery.alerts.iter().any(|id| id == alert);
+    is_end && row.state == DeliveryState::Delivered
 }
 
 /// What is told of which alert.
@@ -273,6 +314,8 @@ proptest! {
             reminders: 0,
             has: Vec::new(),
             documents: BTreeMap::new(),
+            given_up: BTreeSet::new(),
+            over: BTreeSet::new(),
         };
         for happening in &story {
             world.happens(happening);

@@ -1,12 +1,12 @@
 //! A lane with a database and a clock that are plain data.
 
-use std::time::Duration;
+use std::{collections::HashSet, time::Duration};
 
 use chrono::{DateTime, Utc};
 use vipwatch_model::{
     alert::{Alert, AlertKey, AlertKind, Event, Severity},
     delivery::{Delivery, DeliveryState},
-    lane::{Decision, Lane, Manner, Reply, Row, Step},
+    lane::{Decision, Lane, Manner, Reply, Rest, Row, Step, rest},
     notification::{Companion, Notification, Resolution},
 };
 
@@ -244,12 +244,30 @@ impl Rig {
         self.ask();
     }
 
-    /// A dead letter is put back.
-    pub(super) fn put_back(&mut self, key: &str) {
-        let row = self.rows.iter_mut().find(|row| row.delivery.key.notification == key).unwrap();
-        assert_eq!(row.state, DeliveryState::Dead);
-        row.state = DeliveryState::Pending;
-        self.lane.put_back(1);
+    /// Dead letters are put back, as far as there is still something to tell.
+    pub(super) fn put_back(&mut self, keys: &[&str]) {
+        let ends = self.rows.iter().filter(|row| row.state == DeliveryState::Delivered);
+        let ends = ends.filter(|row| row.delivery.event == Event::Resolved);
+        let over: HashSet<String> = ends.flat_map(|row| row.delivery.alerts.clone()).collect();
+        let mut put_back = 0;
+        for key in keys {
+            let row = self.rows.iter_mut().find(|row| row.delivery.key.notification == *key).unwrap();
+            assert_eq!(row.state, DeliveryState::Dead);
+            let is_over = |alert: &str| over.contains(alert);
+            match rest(row.delivery.event, &row.delivery.alerts, is_over) {
+                Rest::All => {}
+                Rest::Part => row.delivery.leave_out(is_over),
+                Rest::Nothing => {
+                    row.state = DeliveryState::Superseded;
+                    continue;
+                }
+            }
+            row.state = DeliveryState::Pending;
+            put_back += 1;
+        }
+        if put_back > 0 {
+            self.lane.put_back(put_back, self.now);
+        }
         self.ask();
     }
 
