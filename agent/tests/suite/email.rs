@@ -69,9 +69,13 @@ async fn follow(
 
 /// A receiver at `address` with these further keys.
 fn mailbox(address: SocketAddr, more: &str) -> Receiver {
+    patient_mailbox(address, more, "600ms")
+}
+
+fn patient_mailbox(address: SocketAddr, more: &str, timeout: &str) -> Receiver {
     receiver(&format!(
         "kind = \"email\"\nsmtp = \"{address}\"\nfrom = \"vipwatch@example.net\"\nto = [\"oncall@example.net\"]\n\
-         timeout = \"600ms\"\n{more}"
+         timeout = \"{timeout}\"\n{more}"
     ))
 }
 
@@ -243,7 +247,7 @@ async fn one_that_never_ends() {
     let endless = async |piece: &'static [u8]| {
         let address =
             serve(move |mut stream| async move { while stream.write_all(piece).await.is_ok() {} }).await;
-        later(tell(&mailbox(address, PLAIN), &opened()).await)
+        later(tell(&patient_mailbox(address, PLAIN, "20s"), &opened()).await)
     };
     let too_much = "the connection broke: the server says more than a mail needs";
     assert_eq!(endless(&[b'a'; 1_000]).await, too_much);
