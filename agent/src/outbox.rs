@@ -15,6 +15,7 @@ mod lane;
 mod ntfy;
 mod pagerduty;
 mod post;
+mod progress;
 mod receiver;
 mod sample;
 mod signature;

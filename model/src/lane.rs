@@ -20,7 +20,7 @@ mod order;
 mod replay;
 mod supersede;
 
-use std::collections::HashSet;
+use std::{collections::HashSet, time::Duration};
 
 use chrono::{DateTime, Utc};
 
@@ -231,11 +231,19 @@ impl Lane {
         let mut rows = match reply {
             Reply::Later { error, retry_after } => {
                 self.circuit.failed(now, jitter, retry_after);
-                let delivery = &mut self.waiting[place];
-                delivery.next_at = now + after(retry_delay(delivery.attempts, jitter, retry_after));
-                vec![Row::new(delivery.clone(), DeliveryState::Pending, Some(error), now)]
+                self.postpone(
+                    place,
+                    error,
+                    now,
+                    retry_delay(self.waiting[place].attempts, jitter, retry_after),
+                )
             }
-            Reply::Taken => self.taken(place, now),
+            Reply::LaterInPart { error } => {
+                self.answered(now);
+                self.postpone(place, error, now, retry_delay(self.waiting[place].attempts, jitter, None))
+            }
+            Reply::Taken => self.taken(place, None, now),
+            Reply::TakenInPart { error } => self.taken(place, Some(error), now),
             Reply::Refused { error } => self.refused(place, error, now),
         };
         self.over.extend(told_over(&rows));
@@ -268,7 +276,14 @@ impl Lane {
         self.waiting.iter().any(|delivery| delivery.key == *key)
     }
 
-    fn taken(&mut self, place: usize, now: DateTime<Utc>) -> Vec<Row> {
+    fn postpone(&mut self, place: usize, error: String, now: DateTime<Utc>, pause: Duration) -> Vec<Row> {
+        let delivery = &mut self.waiting[place];
+        delivery.next_at = now + after(pause);
+        vec![Row::new(delivery.clone(), DeliveryState::Pending, Some(error), now)]
+    }
+
+    /// `error` says why not everybody behind the receiver has it.
+    fn taken(&mut self, place: usize, error: Option<String>, now: DateTime<Utc>) -> Vec<Row> {
         if let Some(budget) = &mut self.budget {
             budget.spend(now);
         }
@@ -276,7 +291,8 @@ impl Lane {
         let key = delivery.key.notification.clone();
         let members = self.waiting.extract_if(.., |member| member.digest.as_ref() == Some(&key));
         let told = [delivery].into_iter().chain(members);
-        let rows = told.map(|delivery| Row::new(delivery, DeliveryState::Delivered, None, now)).collect();
+        let row = |delivery| Row::new(delivery, DeliveryState::Delivered, error.clone(), now);
+        let rows = told.map(row).collect();
         self.answered(now);
         rows
     }

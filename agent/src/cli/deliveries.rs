@@ -223,7 +223,8 @@ fn standing(entry: &OutboxEntry, now: DateTime<Utc>) -> String {
     match entry.state {
         DeliveryState::Delivered => {
             let when = entry.done_at.map_or_else(String::new, |at| format!(" at {}", clock(at, now)));
-            format!("delivered{when}{attempts}")
+            let but = error.replacen(':', ", but not to everybody:", 1);
+            format!("delivered{when}{attempts}{but}")
         }
         DeliveryState::Dead => format!("given up{attempts}{error}"),
         DeliveryState::Superseded => format!("left out, need not be told any more{error}"),
@@ -285,6 +286,10 @@ mod tests {
             "waits after 3 attempts, next attempt in 4m: HTTP 503"
         );
         assert_eq!(said(DeliveryState::Delivered, 1, None), "delivered at 10:05:00Z after one attempt");
+        assert_eq!(
+            said(DeliveryState::Delivered, 2, Some("SMTP 550")),
+            "delivered at 10:05:00Z after 2 attempts, but not to everybody: SMTP 550"
+        );
         assert_eq!(said(DeliveryState::Dead, 1, Some("HTTP 400")), "given up after one attempt: HTTP 400");
         assert_eq!(said(DeliveryState::Superseded, 0, None), "left out, need not be told any more");
         let told = tells(&entry(DeliveryState::Pending, 0, None));

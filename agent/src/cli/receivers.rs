@@ -18,6 +18,9 @@ use crate::{
     plan::Plan,
 };
 
+/// What a configuration without receivers lacks.
+const NONE: &str = "the configuration has no [[receiver]]";
+
 #[derive(Debug, Args)]
 pub(super) struct Receivers {
     #[command(subcommand)]
@@ -62,11 +65,11 @@ impl Receivers {
             }
         };
         let Some(receiver) = config.receivers.iter().find(|receiver| receiver.name == *name) else {
-            let names: Vec<&str> = config.receivers.iter().map(|receiver| receiver.name.as_str()).collect();
-            eprintln!(
-                "vipwatch: there is no receiver {name:?}; the receivers are:\n  {}",
-                names.join("\n  ")
-            );
+            let names: String =
+                config.receivers.iter().map(|receiver| format!("\n  {}", receiver.name)).collect();
+            let there_are =
+                if names.is_empty() { NONE.to_owned() } else { format!("the receivers are:{names}") };
+            eprintln!("vipwatch: there is no receiver {name:?}; {there_are}");
             return ExitCode::from(2);
         };
         let (reply, exchanges) = test(receiver, &config, &Clock::system()).await;
@@ -99,6 +102,9 @@ async fn test(receiver: &config::Receiver, config: &Config, clock: &Clock) -> (R
 }
 
 fn list(receivers: &[config::Receiver]) -> String {
+    if receivers.is_empty() {
+        return format!("Nobody is told about alerts: {NONE}.\n");
+    }
     let mut table = Table::new();
     table.load_style(UTF8_HORIZONTAL_ONLY).set_content_arrangement(ContentArrangement::Dynamic);
     table.set_header(["Receiver", "Kind", "Where"]);
@@ -117,14 +123,16 @@ fn about(receiver: &config::Receiver) -> Value {
 }
 
 fn json_report(receiver: &config::Receiver, reply: &Reply, exchanges: &[Exchange]) -> String {
-    let (outcome, error) = match reply {
-        Reply::Taken => ("taken", None),
-        Reply::Later { error, .. } => ("later", Some(error)),
-        Reply::Refused { error } => ("refused", Some(error)),
+    let outcome = match reply {
+        Reply::Taken => "taken",
+        Reply::TakenInPart { .. } => "taken_in_part",
+        Reply::LaterInPart { .. } => "later_in_part",
+        Reply::Later { .. } => "later",
+        Reply::Refused { .. } => "refused",
     };
     let mut report = about(receiver);
     report["outcome"] = outcome.into();
-    report["error"] = json!(error);
+    report["error"] = json!(reply.error());
     report["exchanges"] = json!(exchanges);
     format!("{report:#}\n")
 }
@@ -141,6 +149,14 @@ fn report(receiver: &config::Receiver, reply: &Reply, exchanges: &[Exchange]) ->
     let name = &receiver.name;
     text + &match reply {
         Reply::Taken => format!("✓ {name} has it.\n"),
+        Reply::TakenInPart { error } => {
+            format!("✗ Not everybody behind {name} has it: {error}. An alert would not reach the others.\n")
+        }
+        Reply::LaterInPart { error } => {
+            format!(
+                "✗ Not everybody behind {name} has it: {error}. An alert would be told to the others later.\n"
+            )
+        }
         Reply::Later { error, .. } => {
             format!("✗ {name} does not have it: {error}. An alert would be told again later.\n")
         }

@@ -10,7 +10,7 @@ use super::ConfigFile;
 use crate::{
     app,
     clock::Clock,
-    config::{self, LoadError},
+    config::{self, Config, LoadError},
     exit,
     plan::Plan,
 };
@@ -19,7 +19,7 @@ use crate::{
 pub(super) struct Validate {
     #[command(flatten)]
     file: ConfigFile,
-    /// Print the faults as JSON on standard output.
+    /// Print the faults or warnings as JSON on standard output.
     #[arg(long)]
     json: bool,
 }
@@ -29,7 +29,10 @@ impl Validate {
         let path = self.file.path();
         if self.json {
             let (faults, code) = match config::load(&path) {
-                Ok(_) => (json!({ "file": path, "faults": [] }), ExitCode::SUCCESS),
+                Ok(config) => {
+                    let warnings = warnings(&config, &Plan::new(&config), Clock::system().now());
+                    (json!({ "file": path, "faults": [], "warnings": warnings }), ExitCode::SUCCESS)
+                }
                 Err(LoadError::Faults(faults)) => (json!(faults), exit::CONFIG.into()),
                 Err(error @ LoadError::Read { .. }) => {
                     let fault = json!({ "message": error.to_string() });
@@ -54,8 +57,7 @@ impl Validate {
                 ));
                 let now = Clock::system().now();
                 super::print(&alerting(&plan, now));
-                for warning in plan.notices(config.agent.max_flows).into_iter().chain(plan.past_windows(now))
-                {
+                for warning in warnings(&config, &plan, now) {
                     eprintln!("vipwatch: {warning}");
                 }
                 ExitCode::SUCCESS
@@ -63,6 +65,11 @@ impl Validate {
             Err(code) => code.into(),
         }
     }
+}
+
+/// What is no fault, and hardly meant.
+fn warnings(config: &Config, plan: &Plan, now: DateTime<Utc>) -> Vec<String> {
+    plan.notices(config.agent.max_flows).into_iter().chain(plan.past_windows(now)).collect()
 }
 
 /// Who is told, and when not.

@@ -81,7 +81,11 @@ impl Alertmanager {
     pub async fn attempt(&self, message: &Message<'_>, exchanges: &mut Exchanges) -> Reply {
         let entries = entry::told_by(message.notification, self.lasting(message.now));
         self.remember(&entries, message.now);
-        self.tell(&entries, message.now, exchanges).await
+        match self.tell(&entries, message.now, exchanges).await {
+            // The others get it when it is told again. Somebody who tries the receiver wants to hear of them.
+            Reply::LaterInPart { .. } if !exchanges.are_wanted() => Reply::Taken,
+            reply => reply,
+        }
     }
 
     /// Tells again what is open, as far as this receiver was told, and what was over lately.
@@ -161,10 +165,7 @@ impl Server {
     /// Logs when this Alertmanager begins and ceases to fail: as long as another one takes alerts, nothing else
     /// tells.
     fn note(&self, reply: &Reply, receiver: &str) {
-        let error = match reply {
-            Reply::Taken => None,
-            Reply::Later { error, .. } | Reply::Refused { error } => Some(error),
-        };
+        let error = reply.error();
         let failed = self.fails.swap(error.is_some(), Ordering::Relaxed);
         let origin = &self.origin;
         match error {
@@ -177,27 +178,26 @@ impl Server {
     }
 }
 
-/// What the answers of all servers come to: one that has it is enough, and only when all refuse it is there no
-/// point in trying again.
+/// What the answers of all servers come to. Only when all refuse it is there no point in trying again.
 fn sum_up(replies: Vec<(&str, Reply)>) -> Reply {
-    if replies.iter().any(|(_, reply)| *reply == Reply::Taken) {
+    let alone = replies.len() == 1;
+    let taken = replies.iter().filter(|(_, reply)| *reply == Reply::Taken).count();
+    if taken == replies.len() {
         return Reply::Taken;
     }
-    let alone = replies.len() == 1;
     let mut errors = Vec::new();
     let mut later = Vec::new();
     for (origin, reply) in replies {
-        let error = match reply {
-            Reply::Taken => continue,
-            Reply::Refused { error } => error,
-            Reply::Later { error, retry_after } => {
-                later.push(retry_after);
-                error
-            }
-        };
-        errors.push(if alone { error } else { format!("{origin}: {error}") });
+        let Some(error) = reply.error() else { continue };
+        errors.push(if alone { error.to_owned() } else { format!("{origin}: {error}") });
+        if let Reply::Later { retry_after, .. } = reply {
+            later.push(retry_after);
+        }
     }
     let error = errors.join("; ");
+    if taken > 0 {
+        return Reply::LaterInPart { error };
+    }
     match later.into_iter().min() {
         // Without a wish of one of them (which sorts first), the pause is that of the lane.
         Some(retry_after) => Reply::Later { error, retry_after },
@@ -218,9 +218,10 @@ mod tests {
     }
 
     #[test]
-    fn one_that_has_it_is_enough() {
-        let replies = vec![("http://am1", later("HTTP 503", None)), ("http://am2", Reply::Taken)];
-        assert_eq!(sum_up(replies), Reply::Taken);
+    fn those_who_do_not_have_it_are_named() {
+        let replies = vec![("http://am1", refused("HTTP 401")), ("http://am2", Reply::Taken)];
+        assert_eq!(sum_up(replies), Reply::LaterInPart { error: "http://am1: HTTP 401".into() });
+        assert_eq!(sum_up(vec![("http://am1", Reply::Taken), ("http://am2", Reply::Taken)]), Reply::Taken);
     }
 
     #[test]

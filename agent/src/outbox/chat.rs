@@ -38,3 +38,9 @@ impl Chat {
         self.post.send(letter, message.now, exchanges).await
     }
 }
+
+/// What `payload` makes of a notification of each event.
+#[cfg(test)]
+pub(super) fn samples(payload: fn(&Story) -> Value) -> Vec<Value> {
+    super::sample::all().iter().map(|notification| payload(&Story::of(notification))).collect()
+}

@@ -1,14 +1,16 @@
-//! Discord: a webhook's message with one embed.
+//! Discord: a webhook's message with one embed. The title stands above it: of a message without a text of its own,
+//! telephones show nothing.
 
 use serde_json::{Value, json};
 
 use super::{
     cut::{characters, fit, shrink, to_characters},
-    story::{Piece, Story, pieces},
+    story::{Story, marked_up},
 };
 
+/// The longest title; it is a line. Discord would take 2,000 characters.
+const TITLE: usize = 300;
 // docs.discord.com, "Message", "Embed Limits".
-const TITLE: usize = 256;
 const DESCRIPTION: usize = 4_096;
 const FIELDS: usize = 25;
 const VALUE: usize = 1_024;
@@ -17,7 +19,8 @@ const EMBED: usize = 6_000;
 /// The message.
 pub(super) fn payload(story: &Story) -> Value {
     let embed = shrink(DESCRIPTION, |embed| length(embed) <= EMBED, |share| embed(story, share));
-    json!({ "embeds": [embed], "allowed_mentions": { "parse": [] } })
+    let title = fit(&story.title, TITLE, characters, escaped);
+    json!({ "content": format!("**{title}**"), "embeds": [embed], "allowed_mentions": { "parse": [] } })
 }
 
 /// The embed, where no part of the description is longer than `share`, nor it as a whole than allowed.
@@ -42,7 +45,6 @@ fn embed(story: &Story, share: usize) -> Value {
     let fields: Vec<Value> =
         fields.map(|(name, value)| json!({ "name": name, "value": value, "inline": true })).collect();
     json!({
-        "title": fit(&story.title, TITLE, characters, escaped),
         "description": to_characters(&description, DESCRIPTION),
         "color": story.tone.color(),
         "fields": fields,
@@ -53,18 +55,13 @@ fn embed(story: &Story, share: usize) -> Value {
 fn length(embed: &Value) -> usize {
     let text = |value: &Value| value.as_str().map_or(0, characters);
     let fields = embed["fields"].as_array().into_iter().flatten();
-    text(&embed["title"])
-        + text(&embed["description"])
+    text(&embed["description"])
         + fields.map(|field| text(&field["name"]) + text(&field["value"])).sum::<usize>()
 }
 
 /// Discord's markup for a text with commands.
 fn markdown(text: &str) -> String {
-    let piece = |piece| match piece {
-        Piece::Words(words) => escaped(words),
-        Piece::Command(command) => format!("`{command}`"),
-    };
-    pieces(text).into_iter().map(piece).collect()
+    marked_up(text, escaped, |command| format!("`{command}`"))
 }
 
 /// Words in which nothing is taken for markup.
@@ -82,13 +79,11 @@ fn escaped(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::outbox::sample;
+    use crate::outbox::{chat::samples, sample};
 
     #[test]
     fn every_event_has_its_message() {
-        let payloads: Vec<Value> =
-            sample::all().iter().map(|notification| payload(&Story::of(notification))).collect();
-        insta::assert_json_snapshot!(payloads);
+        insta::assert_json_snapshot!(samples(payload));
     }
 
     #[test]
@@ -107,7 +102,8 @@ mod tests {
         let payload = payload(&Story::of(&sample::enormous()));
         let embed = &payload["embeds"][0];
         assert!(length(embed) <= EMBED, "{}", length(embed));
-        assert!(characters(embed["title"].as_str().unwrap()) <= TITLE);
+        assert!(characters(payload["content"].as_str().unwrap()) <= TITLE + 4);
+        assert!(characters(embed["description"].as_str().unwrap()) <= DESCRIPTION);
         assert!(embed["fields"].as_array().unwrap().len() <= FIELDS);
     }
 }

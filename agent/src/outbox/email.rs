@@ -1,35 +1,36 @@
 //! The receiver that is a mailbox, or several: one mail per notification, handed to a mail server over SMTP.
 //!
 //! The conversation is `lettre`'s, on a connection of our own ([`wire`]): so that recipients are refused one by one
-//! and not all for one, and that nothing of it is without a bound.
+//! and not all for one, and that nothing of it is without a bound. Who has the mail is remembered until everybody does
+//! ([`recipients`]), and another attempt is for the others.
 
 mod html;
 mod letter;
+mod recipients;
 mod refusal;
 mod wire;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use lettre::{
-    Address,
-    transport::smtp::{
-        authentication::{Credentials, DEFAULT_MECHANISMS},
-        client::{AsyncSmtpConnection, AsyncTokioStream, Certificate, CertificateStore, TlsParameters},
-        commands::{Data, Mail, Rcpt},
-        extension::ClientId,
-        response::Response,
-    },
+use lettre::transport::smtp::{
+    authentication::{Credentials, DEFAULT_MECHANISMS},
+    client::{AsyncSmtpConnection, AsyncTokioStream, Certificate, CertificateStore, TlsParameters},
+    commands::{Data, Mail, Rcpt, Rset},
+    extension::ClientId,
+    response::Response,
 };
 use rustls::pki_types::ServerName;
 use tokio::{net::TcpStream, time::timeout};
 use tokio_rustls::TlsConnector;
 
 use self::{
+    recipients::Recipients,
     refusal::{Refusal, Stage},
     wire::Wire,
 };
 use super::{
     exchange::{Exchange, Exchanges, Mask, Side},
+    progress::Progress,
     receiver::{Message, Reply},
 };
 use crate::{
@@ -39,6 +40,8 @@ use crate::{
 
 /// How long a server may take to say goodbye. The mail is with it by then.
 const GOODBYE: Duration = Duration::from_secs(1);
+/// A server that answers so closes the connection (RFC 5321, 3.8).
+const CLOSES: u16 = 421;
 
 /// A client for one mail server.
 pub struct Email {
@@ -46,6 +49,8 @@ pub struct Email {
     timeout: Duration,
     hello: ClientId,
     security: Security,
+    /// Mails that some have and others do not.
+    mails: Progress<Recipients>,
 }
 
 /// How the connection is encrypted.
@@ -63,7 +68,7 @@ impl Email {
     pub fn new(config: &config::Email, timeout: Duration) -> Result<Self, String> {
         let hello = config.helo.clone().map_or_else(ClientId::default, ClientId::Domain);
         let security = Security::new(config).map_err(|error| format!("TLS cannot be set up: {error}"))?;
-        Ok(Self { config: config.clone(), timeout, hello, security })
+        Ok(Self { config: config.clone(), timeout, hello, security, mails: Progress::default() })
     }
 
     /// Makes one attempt.
@@ -72,15 +77,24 @@ impl Email {
             Ok(letter) => letter.formatted(),
             Err(error) => return Reply::Refused { error: format!("the mail cannot be written: {error}") },
         };
-        let sent = timeout(self.timeout, self.send(&letter)).await;
-        let (reply, received) = match sent {
-            Ok(Ok((mut server, said))) => {
+        let key = &message.notification.idempotency_key;
+        let everybody = || self.config.to.iter().map(|to| to.email.clone());
+        let mut recipients =
+            self.mails.take(key).unwrap_or_else(|| Recipients::new(everybody(), message.now));
+        let mut received = None;
+        let sent = timeout(self.timeout, self.send(&letter, &mut recipients, &mut received)).await;
+        let broke = match sent {
+            Ok(Ok(mut server)) => {
                 let _ = timeout(GOODBYE, server.quit()).await;
-                (Reply::Taken, Some(said))
+                None
             }
-            Ok(Err(refusal)) => (refusal.into(), None),
-            Err(_) => (Reply::Later { error: "no reply in time".into(), retry_after: None }, None),
+            Ok(Err(refusal)) => Some(refusal),
+            Err(_) => Some(Refusal::late(recipients.asked())),
         };
+        let reply = recipients.reply(broke, message.now);
+        if matches!(reply, Reply::Later { .. } | Reply::LaterInPart { .. }) {
+            self.mails.keep(key, recipients);
+        }
         if exchanges.are_wanted() {
             exchanges.push(self.exchange(&letter, received.as_ref()));
         }
@@ -103,32 +117,34 @@ impl Email {
         }
     }
 
-    /// Hands `letter` over, for every recipient that the server takes. Gives the connection and what the server said to
-    /// that.
-    async fn send(&self, letter: &[u8]) -> Result<(AsyncSmtpConnection, Response), Refusal> {
+    /// Hands `letter` over, for all `recipients` that the server takes and that have not got it. Gives the connection; what
+    /// the server said to the letter is `received`.
+    async fn send(
+        &self,
+        letter: &[u8],
+        recipients: &mut Recipients,
+        received: &mut Option<Response>,
+    ) -> Result<AsyncSmtpConnection, Refusal> {
         let mut server = self.connect().await?;
         let failed = |stage| move |error| Refusal::new(stage, &error);
-        let from = self.config.from.email.clone();
-        server.command(Mail::new(Some(from), Vec::new())).await.map_err(failed(Stage::Sender))?;
-        let mut refusals = Vec::new();
-        for to in &self.config.to {
-            let rcpt = Rcpt::new(to.email.clone(), Vec::new());
-            match server.command(rcpt).await {
-                Ok(_) => {}
-                Err(error) if error.status().is_some() => refusals.push((&to.email, error)),
-                Err(error) => return Err(Refusal::new(Stage::Recipient, &error)),
+        for places in recipients.transactions() {
+            let from = self.config.from.email.clone();
+            server.command(Mail::new(Some(from), Vec::new())).await.map_err(failed(Stage::Sender))?;
+            let mut welcome = Vec::new();
+            for place in places {
+                if ask(&mut server, recipients, place).await? {
+                    welcome.push(place);
+                }
             }
+            if welcome.is_empty() {
+                server.command(Rset).await.map_err(failed(Stage::Letter))?;
+                continue;
+            }
+            server.command(Data).await.map_err(failed(Stage::Letter))?;
+            *received = Some(server.message(letter).await.map_err(failed(Stage::Letter))?);
+            recipients.reached(&welcome);
         }
-        if refusals.len() == self.config.to.len() {
-            return Err(worth_another_attempt(&refusals));
-        }
-        for (address, error) in &refusals {
-            let refusal = Refusal::new(Stage::Recipient, error);
-            tracing::warn!(%address, error = %refusal, "a mail goes to fewer recipients than it should");
-        }
-        server.command(Data).await.map_err(failed(Stage::Letter))?;
-        let said = server.message(letter).await.map_err(failed(Stage::Letter))?;
-        Ok((server, said))
+        Ok(server)
     }
 
     /// A connection on which a mail may be sent: encrypted and known to the server, as far as that is configured.
@@ -170,13 +186,26 @@ impl Email {
     }
 }
 
-/// What it comes to that every recipient was refused: a refusal that passes, if there is one among them.
-fn worth_another_attempt(refusals: &[(&Address, lettre::transport::smtp::Error)]) -> Refusal {
-    let passing = refusals.iter().find(|(_, error)| error.is_transient());
-    match passing.or(refusals.first()) {
-        Some((_, error)) => Refusal::new(Stage::Recipient, error),
-        None => Refusal::lacks("a recipient"),
-    }
+/// Asks the server whether it takes a mail for the recipient at `place`.
+async fn ask(
+    server: &mut AsyncSmtpConnection,
+    recipients: &mut Recipients,
+    place: usize,
+) -> Result<bool, Refusal> {
+    let address = recipients.ask(place);
+    let refusal = match server.command(Rcpt::new(address.clone(), Vec::new())).await {
+        Ok(_) => None,
+        Err(error) => {
+            let refusal = Refusal::new(Stage::Recipient(&address), &error);
+            if error.status().is_none_or(|code| u16::from(code) == CLOSES) {
+                return Err(refusal);
+            }
+            Some(refusal)
+        }
+    };
+    let is_welcome = refusal.is_none();
+    recipients.answered(place, refusal);
+    Ok(is_welcome)
 }
 
 impl Security {

@@ -169,26 +169,26 @@ impl Lane {
     fn settle(&mut self, delivery: &Delivery, reply: Reply) {
         let receiver = &self.id.receiver;
         let notification = &delivery.key.notification;
-        let error = match &reply {
+        let event = delivery.event;
+        match &reply {
             Reply::Taken => {
-                tracing::info!(
-                    %receiver, %notification, event = %delivery.event, attempts = delivery.attempts + 1,
-                    "delivered a notification"
-                );
-                None
+                let attempts = delivery.attempts + 1;
+                tracing::info!(%receiver, %notification, %event, attempts, "delivered a notification");
+            }
+            Reply::TakenInPart { error } => {
+                tracing::error!(%receiver, %notification, %event, %error, "delivered a notification, but not to everybody");
             }
             Reply::Refused { error } => {
-                tracing::error!(%receiver, %notification, event = %delivery.event, %error, "a receiver refused a notification for good");
-                Some(error.clone())
+                tracing::error!(%receiver, %notification, %event, %error, "a receiver refused a notification for good");
             }
             // Told once per run of failures, not once per attempt.
-            Reply::Later { error, .. } => {
+            Reply::Later { error, .. } | Reply::LaterInPart { error } => {
                 if delivery.attempts == 0 {
-                    tracing::warn!(%receiver, %notification, event = %delivery.event, %error, "failed to deliver a notification; trying again");
+                    tracing::warn!(%receiver, %notification, %event, %error, "failed to deliver a notification; trying again");
                 }
-                Some(error.clone())
             }
-        };
+        }
+        let error = reply.error().map(str::to_owned);
         let was_open = self.lane.circuit().open_since();
         let decision = self.lane.settle(reply, self.clock.now(), fastrand::f64());
         match (was_open, self.lane.circuit().open_since()) {

@@ -4,10 +4,7 @@
 //! resolved with that alert and no other. So an incident is never over while an alert that was told along is open. The
 //! details of the leading alert's incident tell of the others.
 
-use std::{
-    sync::{Mutex, PoisonError},
-    time::Duration,
-};
+use std::time::Duration;
 
 use chrono::SecondsFormat;
 use serde_json::{Map, Value, json};
@@ -20,6 +17,7 @@ use super::{
     cut::{shrink, to_characters},
     exchange::Exchanges,
     post::{Letter, Post},
+    progress::Progress,
     receiver::{Message, Reply},
     story::Story,
 };
@@ -33,39 +31,31 @@ const EVENT: usize = 512 * 1_000;
 pub struct PagerDuty {
     post: Post,
     routing_key: Secret,
-    /// How many events of which notification were taken already: PagerDuty takes so many per minute, and an attempt that
-    /// it interrupts goes on there.
-    told: Mutex<(String, usize)>,
+    /// How many events of a notification were taken already: PagerDuty takes so many per minute, and the attempt after one
+    /// that it interrupts goes on there.
+    told: Progress<usize>,
 }
 
 impl PagerDuty {
     /// A client for `config`, whose attempts take `timeout` at most for each event.
     pub(super) fn new(config: &config::PagerDuty, timeout: Duration) -> Result<Self, String> {
         let post = Post::new(&config.endpoint, timeout)?.hiding(&config.routing_key);
-        Ok(Self { post, routing_key: config.routing_key.clone(), told: Mutex::default() })
+        Ok(Self { post, routing_key: config.routing_key.clone(), told: Progress::default() })
     }
 
     /// Makes one attempt.
     pub(super) async fn attempt(&self, message: &Message<'_>, exchanges: &mut Exchanges) -> Reply {
         let key = &message.notification.idempotency_key;
-        for (i, mut event) in events(message.notification).into_iter().enumerate().skip(self.told(key)) {
+        let told = self.told.take(key).unwrap_or_default();
+        for (i, mut event) in events(message.notification).into_iter().enumerate().skip(told) {
             event["routing_key"] = self.routing_key.expose().into();
-            match self.post.send(Letter::json(event.to_string()), message.now, exchanges).await {
-                Reply::Taken => self.note(key, i + 1),
-                other => return other,
+            let reply = self.post.send(Letter::json(event.to_string()), message.now, exchanges).await;
+            if reply != Reply::Taken {
+                self.told.keep(key, i);
+                return reply;
             }
         }
-        self.note(key, 0);
         Reply::Taken
-    }
-
-    fn told(&self, key: &str) -> usize {
-        let told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-        if told.0 == key { told.1 } else { 0 }
-    }
-
-    fn note(&self, key: &str, events: usize) {
-        *self.told.lock().unwrap_or_else(PoisonError::into_inner) = (key.to_owned(), events);
     }
 }
 

@@ -158,23 +158,19 @@ fn retry_after(value: &str, now: DateTime<Utc>) -> Option<Duration> {
     (at.with_timezone(&Utc) - now).to_std().ok()
 }
 
-/// The error and its causes, without the URL.
+/// What went wrong, and the cause at the bottom of it, without the URL.
 fn words(error: &reqwest::Error) -> String {
-    let mut text = match error {
-        error if error.is_timeout() => "no reply in time",
+    let what = match error {
+        error if error.is_timeout() => return "no reply in time".to_owned(),
         error if error.is_builder() => "the request cannot be made",
-        _ => "error sending request",
+        error if error.is_connect() => "failed to connect",
+        _ => "the reply cannot be read",
+    };
+    let causes = std::iter::successors(std::error::Error::source(error), |cause| cause.source());
+    match causes.last() {
+        Some(cause) => format!("{what}: {cause}"),
+        None => what.to_owned(),
     }
-    .to_owned();
-    let mut source = std::error::Error::source(error);
-    while let Some(cause) = source {
-        let cause_text = cause.to_string();
-        if !text.contains(&cause_text) {
-            text = format!("{text}: {cause_text}");
-        }
-        source = cause.source();
-    }
-    text
 }
 
 #[cfg(test)]

@@ -109,7 +109,7 @@ fn translated() -> Alert {
             .into(),
         cause: Some(Cause::new(
             CauseKind::PolicyReset,
-            "Most likely the policy was reset to Cluster, by a helm upgrade or an edit.",
+            "The policy was reset to Cluster, by a helm upgrade or an edit.",
         )),
         remedy: Some(
             "Look at the policy: `kubectl -n default get service echo-server -o \

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::{
     cut::{characters, fit, shrink},
-    story::{Piece, Story, pieces},
+    story::{Story, marked_up},
 };
 
 /// The longest title; it is a line, and Slack shows some 150 characters of it in a notification.
@@ -53,13 +53,12 @@ fn blocks(story: &Story, share: usize) -> Value {
         let list = |text: &str| format!("*{}*\n{}", list.heading, bullets(text));
         blocks.push(section(&fit(&lines, share, characters, list)));
     }
-    let fields = story.facts.iter().take(FIELDS).map(|fact| {
-        let field = |text: &str| format!("*{}*\n{}", fact.name, escaped(text));
-        text(&fit(&fact.value, share.min(FIELD), characters, field))
-    });
-    let fields: Vec<Value> = fields.collect();
-    if !fields.is_empty() {
-        blocks.push(json!({ "type": "section", "fields": fields }));
+    for facts in story.facts.chunks(FIELDS) {
+        let fields = facts.iter().map(|fact| {
+            let field = |text: &str| format!("*{}*\n{}", fact.name, escaped(text));
+            text(&fit(&fact.value, share.min(FIELD), characters, field))
+        });
+        blocks.push(json!({ "type": "section", "fields": fields.collect::<Vec<_>>() }));
     }
     blocks.into()
 }
@@ -79,11 +78,7 @@ fn bullets(text: &str) -> String {
 
 /// Slack's markup for a text with commands.
 fn mrkdwn(text: &str) -> String {
-    let piece = |piece| match piece {
-        Piece::Words(words) => escaped(words),
-        Piece::Command(command) => format!("`{}`", escaped(command)),
-    };
-    pieces(text).into_iter().map(piece).collect()
+    marked_up(text, escaped, |command| format!("`{}`", escaped(command)))
 }
 
 /// The three characters that have a meaning everywhere: without them there is no mention and no link.
@@ -94,13 +89,11 @@ fn escaped(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::outbox::sample;
+    use crate::outbox::{chat::samples, sample};
 
     #[test]
     fn every_event_has_its_message() {
-        let payloads: Vec<Value> =
-            sample::all().iter().map(|notification| payload(&Story::of(notification))).collect();
-        insta::assert_json_snapshot!(payloads);
+        insta::assert_json_snapshot!(samples(payload));
     }
 
     #[test]
@@ -114,6 +107,18 @@ mod tests {
     }
 
     #[test]
+    fn no_fact_is_left_out() {
+        let mut notification = sample::resolved();
+        notification.alert.node = Some("node-1".into());
+        let story = Story::of(&notification);
+        assert!(story.facts.len() > FIELDS, "{:?}", story.facts);
+        let text = payload(&story).to_string();
+        for fact in &story.facts {
+            assert!(text.contains(&format!("*{}*", fact.name)), "{}: {text}", fact.name);
+        }
+    }
+
+    #[test]
     fn the_largest_message_fits() {
         let payload = payload(&Story::of(&sample::enormous()));
         let blocks = payload["attachments"][0]["blocks"].as_array().unwrap();
@@ -122,6 +127,7 @@ mod tests {
         assert!(characters(payload["text"].as_str().unwrap()) < TITLE + 100);
         for block in blocks {
             assert!(block["text"]["text"].as_str().is_none_or(|text| characters(text) <= SECTION));
+            assert!(block["fields"].as_array().is_none_or(|fields| fields.len() <= FIELDS));
         }
     }
 }

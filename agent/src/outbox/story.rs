@@ -128,11 +128,15 @@ fn title(notification: &Notification) -> String {
         Event::Opened => format!("{}: {title}{more}", capitalized(severity.as_str())),
         Event::Reminder => format!("Still {severity}: {title}{more}"),
         Event::Acknowledged => format!("Acknowledged: {title}{more}"),
-        Event::Resolved => format!("Resolved: {title}{more}"),
-        Event::Digest => {
-            let alerts = notification.also.len() + 1;
-            format!("{alerts} alerts in one, as they were too many to tell one by one")
+        Event::Resolved => {
+            let lasted = notification.resolution.as_ref().map(|resolution| resolution.open_seconds);
+            let after = lasted.map_or_else(String::new, |seconds| format!(" {}", lasting(seconds)));
+            format!("Resolved{after}: {title}{more}")
         }
+        Event::Digest => match open(notification).min_by_key(|alert| alert.severity) {
+            Some(worst) => format!("{}: {}{more}", capitalized(severity.as_str()), line(&worst.title)),
+            None => format!("Resolved: {title}{more}"),
+        },
         Event::Test => format!("Test: {title}"),
     }
 }
@@ -180,13 +184,17 @@ fn passages(notification: &Notification) -> Vec<Passage> {
         say(None, &format!("{} has taken it on{comment}", acknowledgement.by));
     }
     match (&notification.resolution, notification.event) {
-        (_, Event::Digest) => {}
+        (_, Event::Digest) => say(
+            None,
+            &format!("{} alerts in one: they were too many to tell one by one.", notification.also.len() + 1),
+        ),
         (Some(resolution), _) => {
             say(None, &resolution.reason);
             say(Some("What it was"), &alert.reason);
         }
+        (None, Event::Test) => say(None, &alert.reason),
         (None, _) => {
-            say(None, &alert.reason);
+            say(None, &format!("{} Since {}.", line(&alert.reason), time(alert.since)));
             let because = notification.explained_by.as_ref();
             say(Some("Explained by"), because.map_or("", |explanation| &explanation.title));
             say(Some("Likely cause"), alert.cause.as_ref().map_or("", |cause| &cause.text));
@@ -215,7 +223,7 @@ fn lists(notification: &Notification) -> Vec<List> {
     }
     let (consequences, others): (Vec<&Companion>, Vec<&Companion>) =
         notification.also.iter().partition(|companion| companion.consequence);
-    let lists = [("Consequences", consequences), ("With it", others)];
+    let lists = [("Consequences", consequences), ("Told along with it", others)];
     lists
         .into_iter()
         .filter_map(|(heading, companions)| list(heading, companions.into_iter().map(also).collect()))
@@ -254,9 +262,10 @@ fn facts(notification: &Notification) -> Vec<Fact> {
         fact("Source seen", &named(observed.map(|seen| format!("{} ({})", seen.address, seen.what))));
         fact("Answered by", &named(alert.responders.iter().cloned()));
         fact("Since", &time(alert.since));
-        if let Some(resolution) = &notification.resolution {
-            fact("Until", &format!("{}, {}", time(resolution.at), lasting(resolution.open_seconds)));
-        }
+        fact(
+            "Until",
+            &notification.resolution.as_ref().map(|resolution| time(resolution.at)).unwrap_or_default(),
+        );
         fact("Labels", &named(alert.labels.iter().map(|(key, value)| format!("{key}={value}"))));
     }
     if let Some(acknowledgement) = &notification.acknowledgement {
@@ -308,6 +317,19 @@ pub(super) enum Piece<'a> {
     Words(&'a str),
     /// A command, without its backticks.
     Command(&'a str),
+}
+
+/// `text` in somebody's markup: `words` writes its words, and `command` its commands.
+pub(super) fn marked_up(
+    text: &str,
+    words: impl Fn(&str) -> String,
+    command: impl Fn(&str) -> String,
+) -> String {
+    let piece = |piece| match piece {
+        Piece::Words(text) => words(text),
+        Piece::Command(text) => command(text),
+    };
+    pieces(text).into_iter().map(piece).collect()
 }
 
 /// The pieces of `text`. A backtick without a partner is a character like any other.

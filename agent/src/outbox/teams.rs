@@ -90,13 +90,11 @@ fn style(tone: Tone) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::outbox::sample;
+    use crate::outbox::{chat::samples, sample};
 
     #[test]
     fn every_event_has_its_message() {
-        let payloads: Vec<Value> =
-            sample::all().iter().map(|notification| payload(&Story::of(notification))).collect();
-        insta::assert_json_snapshot!(payloads);
+        insta::assert_json_snapshot!(samples(payload));
     }
 
     #[test]

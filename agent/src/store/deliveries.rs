@@ -100,7 +100,7 @@ pub(super) fn update(transaction: &Transaction<'_>, row: &lane::Row) -> rusqlite
          severity = excluded.severity, alerts = excluded.alerts, document = excluded.document,
          state = excluded.state, attempts = excluded.attempts,
          next_at = excluded.next_at, done_at = excluded.done_at, digest = excluded.digest,
-         last_error = iif(excluded.state = 'delivered', NULL, coalesce(excluded.last_error, last_error))";
+         last_error = iif(excluded.state = 'delivered', excluded.last_error, coalesce(excluded.last_error, last_error))";
     insert(transaction, row, UPDATE)
 }
 

@@ -49,6 +49,17 @@ impl Home {
         self.directory.path().join("vipwatch.db")
     }
 
+    /// Waits until it is written that everything has been delivered: an agent that is killed before tells it again.
+    pub(crate) fn wait_until_settled(&self) {
+        let database = rusqlite::Connection::open(self.database()).unwrap();
+        let give_up = Instant::now() + Duration::from_secs(20);
+        let pending = "SELECT count(*) FROM delivery WHERE state = 'pending'";
+        while database.query_row(pending, [], |row| row.get(0)) != Ok(0) {
+            assert!(Instant::now() < give_up, "deliveries are pending still");
+            thread::sleep(Duration::from_millis(5));
+        }
+    }
+
     /// The command that runs the agent here.
     pub(crate) fn command(&self) -> Command {
         let mut command = vipwatch();

@@ -1,5 +1,5 @@
-//! Receivers over HTTP that do not do as they should: each of them costs one attempt its time-out at most, is
-//! understood for what it is, and gets no secret into an error.
+//! Receivers over HTTP that do not do as they should, of every kind: each of them costs one attempt its time-out at most,
+//! is understood for what it is, and gets no secret into an error.
 
 use std::{
     io,
@@ -11,6 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use futures_util::future::join_all;
 use rcgen::{CertificateParams, date_time_ymd};
 use tempfile::TempDir;
 use tokio::{
@@ -21,22 +22,27 @@ use vipwatch::outbox::{Receiver, Reply};
 
 use crate::{
     authority::{Authority, Issued, named},
-    told::{later, opened, receiver, serve, tell},
+    told::{later, opened, receiver, refused, rehearse, serve, tell},
 };
 
 const TIMEOUT: Duration = Duration::from_millis(600);
 /// Part of every URL here.
 const SECRET: &str = "s3cr3t";
 
-/// The receivers that are told at `host` over `scheme`, one of every kind that makes a difference.
-fn receivers(scheme: &str, host: &str, more: &str) -> [Receiver; 2] {
-    let url = format!("{scheme}://user:{SECRET}@{host}/{SECRET}?token={SECRET}");
-    [
-        receiver(&format!("kind = \"webhook\"\nurl = \"{url}\"\ntimeout = \"600ms\"\n{more}")),
-        receiver(&format!(
-            "kind = \"alertmanager\"\nurls = [\"{url}\"]\ntimeout = \"600ms\"\nresend_every = \"1s\"\n{more}"
-        )),
-    ]
+/// A receiver of every kind that is told at `host` over `scheme`.
+fn receivers(scheme: &str, host: &str, more: &str) -> Vec<Receiver> {
+    let root = format!("{scheme}://user:{SECRET}@{host}/");
+    let url = format!("{root}{SECRET}?token={SECRET}");
+    let kinds = [
+        format!("kind = \"webhook\"\nurl = \"{url}\"\n"),
+        format!("kind = \"slack\"\nurl = \"{url}\"\n"),
+        format!("kind = \"discord\"\nurl = \"{url}\"\n"),
+        format!("kind = \"teams\"\nurl = \"{url}\"\n"),
+        format!("kind = \"pagerduty\"\nurl = \"{url}\"\nrouting_key = \"{SECRET}0123456789\"\n"),
+        format!("kind = \"ntfy\"\nurl = \"{root}\"\ntopic = \"{SECRET}\"\n"),
+        format!("kind = \"alertmanager\"\nurls = [\"{url}\"]\nresend_every = \"1s\"\n"),
+    ];
+    kinds.iter().map(|kind| receiver(&format!("{kind}timeout = \"600ms\"\n{more}"))).collect()
 }
 
 /// How each of them comes away from a server that treats connections like this. It takes them no longer than it may.
@@ -49,15 +55,21 @@ where
 }
 
 async fn told_at(scheme: &str, host: &str, more: &str) -> Vec<Reply> {
-    let mut replies = Vec::new();
-    for receiver in receivers(scheme, host, more) {
+    let receivers = receivers(scheme, host, more);
+    let told = receivers.iter().map(|receiver| async {
         let began = Instant::now();
-        let reply = tell(&receiver, &opened()).await;
+        let reply = tell(receiver, &opened()).await;
         assert!(began.elapsed() < TIMEOUT + Duration::from_secs(2), "{reply:?} after {:?}", began.elapsed());
         assert!(!format!("{reply:?}").contains(SECRET), "{reply:?}");
-        replies.push(reply);
-    }
-    replies
+        reply
+    });
+    join_all(told).await
+}
+
+/// All of them are satisfied.
+#[track_caller]
+fn taken(replies: &[Reply]) {
+    assert!(!replies.is_empty() && replies.iter().all(|reply| *reply == Reply::Taken), "{replies:?}");
 }
 
 /// Reads a request, with its body.
@@ -99,17 +111,15 @@ async fn one_that_hangs() {
         std::future::pending::<()>().await;
     });
     for reply in silent.await {
-        let error = later(reply);
-        assert!(error.starts_with("no reply in time"), "{error}");
+        assert_eq!(later(reply), "no reply in time");
     }
-    assert!(began.elapsed() >= 2 * TIMEOUT, "{:?}", began.elapsed());
+    assert!(began.elapsed() >= TIMEOUT, "{:?}", began.elapsed());
     let listens_and_hangs = replies(|mut stream| async move {
         hear(&mut stream).await;
         std::future::pending::<()>().await;
     });
     for reply in listens_and_hangs.await {
-        let error = later(reply);
-        assert!(error.starts_with("no reply in time"), "{error}");
+        assert_eq!(later(reply), "no reply in time");
     }
 }
 
@@ -122,8 +132,7 @@ async fn one_that_drips() {
         let _ = for_ever(&mut stream, b"x", drip).await;
     });
     for reply in head.await {
-        let error = later(reply);
-        assert!(error.starts_with("no reply in time"), "{error}");
+        assert_eq!(later(reply), "no reply in time");
     }
     // The body tells nothing that anybody wants to know.
     let began = Instant::now();
@@ -132,7 +141,7 @@ async fn one_that_drips() {
         stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 1000000\r\n\r\n").await.unwrap();
         let _ = for_ever(&mut stream, b"x", drip).await;
     });
-    assert_eq!(body.await, [Reply::Taken, Reply::Taken]);
+    taken(&body.await);
     assert!(began.elapsed() < TIMEOUT, "{:?}", began.elapsed());
 }
 
@@ -156,6 +165,27 @@ async fn one_that_never_ends() {
         assert_eq!(later(reply), "HTTP 503");
     }
     assert!(began.elapsed() < TIMEOUT, "{:?}", began.elapsed());
+}
+
+/// Somebody who tries a receiver sees the beginning of what it says, and does not wait for the end.
+#[tokio::test]
+async fn of_an_endless_reply_the_beginning_is_shown() {
+    for (pause, pieces) in [(Duration::ZERO, 8_000), (Duration::from_millis(50), 1)] {
+        let address = serve(move |mut stream| async move {
+            hear(&mut stream).await;
+            stream.write_all(b"HTTP/1.1 404 Not Found\r\n\r\n").await.unwrap();
+            let _ = for_ever(&mut stream, &b"no".repeat(pieces), pause).await;
+        })
+        .await;
+        for receiver in receivers("http", &address.to_string(), "") {
+            let began = Instant::now();
+            let (reply, exchanges) = rehearse(&receiver, &opened()).await;
+            assert_eq!(refused(reply), "HTTP 404");
+            assert!(began.elapsed() < TIMEOUT + Duration::from_secs(2), "{:?}", began.elapsed());
+            let body = &exchanges[0].received.as_ref().unwrap().body;
+            assert!(body.starts_with("no") && body.len() <= 4_096, "{} bytes", body.len());
+        }
+    }
 }
 
 #[tokio::test]
@@ -192,7 +222,9 @@ async fn one_that_is_busy() {
         ("retry-after: soon\r\n", None),
         ("retry-after: -1\r\n", None),
     ] {
-        assert_eq!(replies(busy(headers)).await, [asked(after), asked(after)], "{headers}");
+        for reply in replies(busy(headers)).await {
+            assert_eq!(reply, asked(after), "{headers}");
+        }
     }
 }
 
@@ -218,6 +250,16 @@ async fn one_that_is_broken() {
 }
 
 #[tokio::test]
+async fn one_that_wants_none_of_it() {
+    for status in [400, 401, 403, 404, 410, 413, 451] {
+        let answer = format!("HTTP/1.1 {status} {SECRET}\r\nretry-after: 1\r\ncontent-length: 0\r\n\r\n");
+        for reply in replies(say(answer)).await {
+            assert_eq!(refused(reply), format!("HTTP {status}"));
+        }
+    }
+}
+
+#[tokio::test]
 async fn one_that_closes_in_the_middle() {
     for answer in ["", "HTTP/1.1 2", "HTTP/1.1 200 OK\r\ncontent-len"] {
         for reply in replies(say(answer)).await {
@@ -229,7 +271,7 @@ async fn one_that_closes_in_the_middle() {
     }
     // The head was all that counts.
     let cut = "HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n\r\nand";
-    assert_eq!(replies(say(cut)).await, [Reply::Taken, Reply::Taken]);
+    taken(&replies(say(cut)).await);
 }
 
 #[tokio::test]
@@ -239,7 +281,7 @@ async fn one_that_is_not_there() {
     drop(listener);
     for reply in told_at("http", &address.to_string(), "").await {
         let error = later(reply);
-        assert!(error.contains("Connection refused"), "{error}");
+        assert_eq!(error, "failed to connect: Connection refused (os error 111)");
     }
 }
 
@@ -277,8 +319,7 @@ async fn one_whose_certificate_is_sound() {
     let authority = Authority::new("Test CA");
     let (trust, _file) = trusting(&authority);
     let address = https(&authority.issue(&for_localhost())).await;
-    let replies = told_at("https", &format!("localhost:{}", address.port()), &trust).await;
-    assert_eq!(replies, [Reply::Taken, Reply::Taken]);
+    taken(&told_at("https", &format!("localhost:{}", address.port()), &trust).await);
 }
 
 #[tokio::test]

@@ -130,8 +130,10 @@ fn validate_tells_who_is_told_and_what_is_odd_about_it() {
         "The maintenance window far-off names the label team = \"sh*\", and there is none.",
         "The maintenance window long-ago is over for good: take it out.",
     ];
-    let warnings: String = warnings.iter().map(|warning| format!("vipwatch: {warning}\n")).collect();
-    assert_eq!(text(&told.stderr), warnings);
+    let lines: String = warnings.iter().map(|warning| format!("vipwatch: {warning}\n")).collect();
+    assert_eq!(text(&told.stderr), lines);
+    let json: Value = serde_json::from_slice(&run(&home, &["validate", "--json"]).stdout).unwrap();
+    assert_eq!((&json["faults"], &json["warnings"]), (&serde_json::json!([]), &serde_json::json!(warnings)));
 }
 
 #[test]

@@ -121,6 +121,7 @@ impl Stage {
     }
 
     fn restart(&mut self) {
+        self.home.wait_until_settled();
         self.agent.take().unwrap().kill();
         self.agent = Some(Running::start(&self.home));
         self.page = Page::open(self.listen);

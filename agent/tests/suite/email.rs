@@ -19,7 +19,7 @@ use vipwatch::outbox::{Receiver, Reply};
 
 use crate::{
     authority::{Authority, named},
-    told::{later, opened, receiver, refused, rehearse, serve, tell},
+    told::{later, later_in_part, opened, receiver, refused, rehearse, serve, tell},
 };
 
 const TIMEOUT: Duration = Duration::from_millis(600);
@@ -69,9 +69,13 @@ async fn follow(
 
 /// A receiver at `address` with these further keys.
 fn mailbox(address: SocketAddr, more: &str) -> Receiver {
+    patient_mailbox(address, more, "600ms")
+}
+
+fn patient_mailbox(address: SocketAddr, more: &str, timeout: &str) -> Receiver {
     receiver(&format!(
         "kind = \"email\"\nsmtp = \"{address}\"\nfrom = \"vipwatch@example.net\"\nto = [\"oncall@example.net\"]\n\
-         timeout = \"600ms\"\n{more}"
+         timeout = \"{timeout}\"\n{more}"
     ))
 }
 
@@ -140,7 +144,7 @@ async fn a_refusal_is_told_with_its_place() {
         ),
         (
             &[("", "220 hi\r\n"), ("RCPT", "550-no\x1b[2J\r\n550 such user\r\n")],
-            "the server refuses the recipient: SMTP 550 no[2J such user",
+            "the server refuses oncall@example.net: SMTP 550 no[2J such user",
         ),
         (&[("", "220 hi\r\n"), ("DATA", "554 no\r\n")], "the server refuses the mail: SMTP 554 no"),
         (
@@ -154,7 +158,7 @@ async fn a_refusal_is_told_with_its_place() {
         (&[("", "421 busy\r\n")][..], "the server does not let us in: SMTP 421 busy"),
         (
             &[("", "220 hi\r\n"), ("RCPT", "450 greylisted\r\n")],
-            "the server refuses the recipient: SMTP 450 greylisted",
+            "the server refuses oncall@example.net: SMTP 450 greylisted",
         ),
         (
             &[("", "220 hi\r\n"), ("DATA", "354 go\r\n"), (".", "452 full\r\n")],
@@ -167,18 +171,43 @@ async fn a_refusal_is_told_with_its_place() {
 
 #[tokio::test]
 async fn one_that_hangs() {
-    let hangs: [Script; 4] = [
-        &[("", "")],
-        &[("", "220 hi\r\n"), ("EHLO", "")],
-        &[("", "220 hi\r\n"), ("RCPT", "")],
-        &[("", "220 hi\r\n"), ("DATA", "354 go\r\n"), (".", "")],
+    let hangs: [(Script, &str); 4] = [
+        (&[("", "")], ""),
+        (&[("", "220 hi\r\n"), ("EHLO", "")], ""),
+        (&[("", "220 hi\r\n"), ("RCPT", "")], " about oncall@example.net"),
+        (&[("", "220 hi\r\n"), ("DATA", "354 go\r\n"), (".", "")], ""),
     ];
-    for script in hangs {
-        assert_eq!(later(told(script, PLAIN).await.0), "no reply in time");
+    for (script, about) in hangs {
+        assert_eq!(later(told(script, PLAIN).await.0), format!("no reply in time{about}"));
     }
     // The mail is with it by then.
     let goodbye: Script = &[("", "220 hi\r\n"), ("DATA", "354 go\r\n"), ("QUIT", "")];
     assert_eq!(told(goodbye, PLAIN).await.0, Reply::Taken);
+}
+
+/// A recipient at whom the conversation ends, be it that the server goes silent or breaks it off, costs the others one
+/// attempt, and nobody gets the mail twice.
+#[tokio::test]
+async fn one_recipient_that_ends_the_conversation_holds_up_nobody_else() {
+    let silent: Script = &[("", "220 hi\r\n"), ("RCPT TO:<archive", ""), ("DATA", "354 go\r\n")];
+    let breaks_off: Script =
+        &[("", "220 hi\r\n"), ("RCPT TO:<archive", "421 4.3.2 bye\r\n"), ("DATA", "354 go\r\n")];
+    for (script, error) in [
+        (silent, "no reply in time about archive@example.net"),
+        (breaks_off, "the server refuses archive@example.net: SMTP 421 4.3.2 bye"),
+    ] {
+        let (address, heard) = server(script).await;
+        let both = "kind = \"email\"\nfrom = \"vipwatch@example.net\"\nto = [\"archive@example.net\", \"oncall@example.net\"]";
+        let mailbox = receiver(&format!("{both}\nsmtp = \"{address}\"\ntimeout = \"600ms\"\n{PLAIN}"));
+        assert_eq!(later(tell(&mailbox, &opened()).await), error);
+        let in_part = format!("{error}; 1 of 2 recipients have it");
+        assert_eq!(later_in_part(tell(&mailbox, &opened()).await), in_part);
+        assert_eq!(later_in_part(tell(&mailbox, &opened()).await), in_part);
+        let heard = heard.lock().unwrap().clone();
+        let asked = heard.iter().filter(|line| line.starts_with("RCPT TO:<oncall")).count();
+        let mails = heard.iter().filter(|line| *line == ".").count();
+        assert_eq!((asked, mails), (1, 1), "{heard:?}");
+    }
 }
 
 #[tokio::test]
@@ -201,11 +230,24 @@ async fn one_that_speaks_something_else() {
 }
 
 #[tokio::test]
+async fn one_that_drips() {
+    let address = serve(|mut stream| async move {
+        while stream.write_all(b"2").await.is_ok() {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    });
+    let mailbox = mailbox(address.await, PLAIN);
+    let began = Instant::now();
+    assert_eq!(later(tell(&mailbox, &opened()).await), "no reply in time");
+    assert!(began.elapsed() < TIMEOUT + Duration::from_secs(2), "{:?}", began.elapsed());
+}
+
+#[tokio::test]
 async fn one_that_never_ends() {
     let endless = async |piece: &'static [u8]| {
         let address =
             serve(move |mut stream| async move { while stream.write_all(piece).await.is_ok() {} }).await;
-        later(tell(&mailbox(address, PLAIN), &opened()).await)
+        later(tell(&patient_mailbox(address, PLAIN, "20s"), &opened()).await)
     };
     let too_much = "the connection broke: the server says more than a mail needs";
     assert_eq!(endless(&[b'a'; 1_000]).await, too_much);

@@ -109,7 +109,7 @@ async fn slack_gets_blocks_under_a_colour() {
 async fn discord_gets_an_embed_and_mentions_nobody() {
     let told = told("kind = \"discord\"", "/api/webhooks/0/x", "204 No Content").await;
     let message = told.json();
-    assert!(message["embeds"][0]["title"].as_str().unwrap().starts_with("Critical: "), "{message}");
+    assert!(message["content"].as_str().unwrap().starts_with("**Critical: "), "{message}");
     assert_eq!(message["embeds"][0]["color"], 0x00d1_242f);
     assert_eq!(message["allowed_mentions"], json!({ "parse": [] }));
 }
@@ -320,11 +320,12 @@ fn a_test_shows_the_exchange_without_its_secrets() {
 #[test]
 fn a_test_that_fails_says_so() {
     let far_side = FarSide::replying(&["404 Not Found\n\nno_team"]);
+    let (well, dead_address) = (FarSide::replying(&["200 OK"]), free_address());
     let config = format!(
         "[agent]\nvantage = \"office-fra\"\n[[receiver]]\nname = \"chat\"\nkind = \"slack\"\nurl = \"http://{}/s3cr3t\"\n\
-         [[receiver]]\nname = \"dead\"\nkind = \"webhook\"\nurl = \"http://{}/\"\n",
-        far_side.address,
-        free_address()
+         [[receiver]]\nname = \"dead\"\nkind = \"webhook\"\nurl = \"http://{dead_address}/\"\n\
+         [[receiver]]\nname = \"several\"\nkind = \"alertmanager\"\nurls = [\"http://{dead_address}/\", \"http://{}/\"]\n",
+        far_side.address, well.address
     );
     let home = Home::new(&config);
     let run = |arguments: &[&str]| {
@@ -346,7 +347,15 @@ fn a_test_that_fails_says_so() {
 
     let (code, shown, _) = run(&["test", "dead"]);
     assert_eq!(code, 1);
-    assert!(shown.contains("✗ dead does not have it: ") && !shown.contains("< "), "{shown}");
+    let dead = "✗ dead does not have it: failed to connect: Connection refused (os error 111). An alert would be told again \
+                later.\n";
+    assert!(shown.ends_with(dead) && !shown.contains("< "), "{shown}");
+
+    let (code, shown, _) = run(&["test", "several"]);
+    assert_eq!(code, 1);
+    let several =
+        format!("✗ Not everybody behind several has it: http://{dead_address}: failed to connect: ");
+    assert!(shown.contains(&several) && shown.contains("< HTTP/1.1 200 OK\n"), "{shown}");
 
     let (code, _, told) = run(&["test", "nobody"]);
     assert_eq!(code, 2);
@@ -355,13 +364,31 @@ fn a_test_that_fails_says_so() {
     let (code, shown, _) = run(&[]);
     assert_eq!(code, 0);
     assert!(
-        shown.contains("chat") && shown.contains("slack") && shown.contains(&far_side.address.to_string()),
+        shown.contains("several")
+            && shown.contains("chat")
+            && shown.contains("slack")
+            && shown.contains(&far_side.address.to_string()),
         "{shown}"
     );
     assert!(!shown.contains("s3cr3t"), "{shown}");
     let (code, shown, _) = run(&["--json"]);
     let list: Value = serde_json::from_str(&shown).unwrap();
     assert_eq!((code, &list[1]["name"], &list[1]["kind"]), (0, &json!("dead"), &json!("webhook")));
+}
+
+#[test]
+fn a_configuration_without_receivers_is_named_as_such() {
+    let home = Home::new("[agent]\nvantage = \"office-fra\"\n");
+    let run = |arguments: &[&str]| {
+        vipwatch().arg("receivers").args(arguments).arg("--config").arg(home.path()).output().unwrap()
+    };
+    let listed = run(&[]);
+    let none = "Nobody is told about alerts: the configuration has no [[receiver]].\n";
+    assert_eq!((listed.status.code(), String::from_utf8(listed.stdout).unwrap().as_str()), (Some(0), none));
+    let tried = run(&["test", "ops"]);
+    let told = String::from_utf8(tried.stderr).unwrap();
+    assert_eq!(tried.status.code(), Some(2));
+    assert_eq!(told, "vipwatch: there is no receiver \"ops\"; the configuration has no [[receiver]]\n");
 }
 
 /// An alert goes out to all kinds from a running agent; neither its log nor its page holds a secret, whatever the far

@@ -101,6 +101,7 @@ fn an_alert_that_came_to_nothing_while_the_agent_was_away_is_resolved() {
     // never as a new one.
     let translated = others.iter().filter(|other| other.alert.key.kind == AlertKind::SourceTranslated);
     assert!(translated.into_iter().all(|other| other.alert.id == opened.alert.id), "{others:#?}");
+    home.wait_until_settled();
     agent.kill();
 
     // And one whose service is no longer configured as well.
@@ -108,7 +109,7 @@ fn an_alert_that_came_to_nothing_while_the_agent_was_away_is_resolved() {
     cluster.apply(Change::policy(ECHO, ExternalTrafficPolicy::Cluster));
     let (opened, _) = ops.next_of(AlertKind::SourceTranslated, Event::Opened, PATIENCE);
     home.configure(&format!(
-        "[agent]\nvantage = \"test\"\nlisten = \"{listen}\"\n{}",
+        "[agent]\nvantage = \"test\"\nlisten = \"{listen}\"\n[alerts]\ngroup_window = \"0s\"\n{}",
         receiver("ops", ops.address)
     ));
     let (resolved, _) = ops.next_of(AlertKind::SourceTranslated, Event::Resolved, PATIENCE);

@@ -80,6 +80,15 @@ pub(crate) fn later(reply: Reply) -> String {
     }
 }
 
+/// The error of a reply that asks for another attempt for those who do not have it.
+#[track_caller]
+pub(crate) fn later_in_part(reply: Reply) -> String {
+    match reply {
+        Reply::LaterInPart { error } => error,
+        reply => panic!("{reply:?}"),
+    }
+}
+
 /// The error of a reply that wants no other attempt.
 #[track_caller]
 pub(crate) fn refused(reply: Reply) -> String {

@@ -56,6 +56,9 @@ pub(super) fn end(alert: &Alert, this: &Known<'_>, nodes: &Nodes<'_>) -> String 
         AlertKind::HeadersTrusted => "Forged headers are not believed any more.".to_owned(),
         AlertKind::DnsDrift => "The name leads to the VIPs, and to nothing else.".to_owned(),
         AlertKind::CertificateExpiring => "The certificate is valid for long enough.".to_owned(),
+        AlertKind::PolicyDrift => {
+            format!("The health check node port is as the configured policy has it again. {reason}")
+        }
         AlertKind::Flapping => format!("It has said the same for long enough. The last round: {reason}"),
         _ => reason.clone(),
     }

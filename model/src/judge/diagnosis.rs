@@ -205,7 +205,7 @@ fn by_cluster(
         ),
         _ => Diagnosis::new(
             CauseKind::PolicyReset,
-            "Most likely the policy was reset to Cluster, by a helm upgrade or an edit; a masquerade rule of a CNI plug-in looks the same from outside.",
+            "The policy was reset to Cluster, by a helm upgrade or an edit; or a masquerade rule of a CNI plug-in does it, which looks the same from outside.",
             format!("{} If it still says Local, {rules}.", service.restore_policy()),
         ),
     }

@@ -11,6 +11,16 @@ use crate::delivery::{Delivery, DeliveryState};
 pub enum Reply {
     /// The receiver has it.
     Taken,
+    /// Some of those behind the receiver have it, and the others will never take it.
+    TakenInPart {
+        /// Why they do not.
+        error: String,
+    },
+    /// Some of those behind the receiver have it, and the others may take it later. The receiver itself does not fail.
+    LaterInPart {
+        /// Why they do not have it.
+        error: String,
+    },
     /// Not now: try again, not sooner than after the given time if there is one.
     Later {
         /// Why.
@@ -23,6 +33,20 @@ pub enum Reply {
         /// Why.
         error: String,
     },
+}
+
+impl Reply {
+    /// Why not everybody behind the receiver has it; nothing where everybody does.
+    #[must_use]
+    pub fn error(&self) -> Option<&str> {
+        match self {
+            Self::Taken => None,
+            Self::TakenInPart { error }
+            | Self::LaterInPart { error }
+            | Self::Later { error, .. }
+            | Self::Refused { error } => Some(error),
+        }
+    }
 }
 
 /// What to do next.
@@ -54,7 +78,7 @@ pub struct Row {
     pub delivery: Delivery,
     /// How far it has come.
     pub state: DeliveryState,
-    /// Why the last attempt failed.
+    /// Why the last attempt failed; of a delivery that was delivered, why not everybody behind the receiver has it.
     pub error: Option<String>,
     /// When this was decided.
     pub at: DateTime<Utc>,

@@ -10,11 +10,11 @@ use chrono::TimeDelta;
 use vipwatch_model::{
     alert::{Event, Severity},
     delivery::DeliveryState,
-    lane::{Manner, RateLimit, Step},
+    lane::{Manner, RateLimit, Reply, Step},
     notification::Notification,
 };
 
-use rig::{Rig, TAKEN, acknowledged, later, opened, refused, reminder, resolved};
+use rig::{Rig, TAKEN, acknowledged, in_part, later, opened, refused, reminder, resolved};
 
 #[test]
 fn deliveries_that_share_an_alert_keep_their_order_and_others_pass() {
@@ -165,6 +165,43 @@ fn one_delivery_that_the_receiver_cannot_digest_does_not_keep_the_circuit_open()
     rig.accept(opened(&["a"]));
     assert_eq!(rig.attempt(TAKEN), "a-opened");
     assert_eq!(rig.lane.circuit().open_since(), None);
+}
+
+/// Some of those behind the receiver cannot be told for now: the others hear of what is new at once, however long that lasts.
+#[test]
+fn what_some_have_is_attempted_again_and_holds_up_nothing_else() {
+    let mut rig = Rig::new(Manner::default());
+    rig.accept(opened(&["a"]));
+    for _ in 0..10 {
+        assert_eq!(rig.attempt(in_part("greylisted")), "a-opened");
+        assert_eq!(rig.lane.circuit().open_since(), None);
+        rig.now = rig.waits().unwrap();
+    }
+    rig.now -= TimeDelta::minutes(5);
+    rig.accept(opened(&["b"]));
+    assert_eq!(rig.attempt(in_part("greylisted")), "b-opened");
+    assert_eq!(rig.state("b-opened"), DeliveryState::Pending);
+    // A receiver that failed before is known to answer by that.
+    for _ in 0..5 {
+        rig.now = rig.waits().unwrap();
+        rig.attempt(later("no reply in time"));
+    }
+    assert!(rig.lane.circuit().open_since().is_some());
+    rig.now = rig.waits().unwrap();
+    rig.attempt(in_part("greylisted"));
+    assert_eq!(rig.lane.circuit().open_since(), None);
+}
+
+#[test]
+fn what_some_never_take_is_delivered_and_says_so() {
+    let mut rig = Rig::new(Manner::default());
+    rig.accept(opened(&["a"]));
+    rig.begin();
+    let reply = Reply::TakenInPart { error: "no such user".into() };
+    let decision = rig.lane.settle(reply, rig.now, 1.0).unwrap();
+    let [row] = decision.rows.as_slice() else { panic!("{decision:?}") };
+    assert_eq!((row.state, row.error.as_deref()), (DeliveryState::Delivered, Some("no such user")));
+    assert_eq!(rig.lane.pending(), 0);
 }
 
 #[test]

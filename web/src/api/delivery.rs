@@ -30,7 +30,7 @@ pub struct DeliveryView {
     pub state: DeliveryState,
     /// Attempts made so far.
     pub attempts: u32,
-    /// Why the latest attempt failed, if it did.
+    /// Why the latest attempt failed, if it did; of what was delivered, why not everybody behind the receiver has it.
     pub last_error: Option<String>,
 }
 
@@ -57,7 +57,7 @@ pub struct OutboxEntry {
     pub next_at: Option<DateTime<Utc>>,
     /// When it was delivered or given up.
     pub done_at: Option<DateTime<Utc>>,
-    /// Why the latest attempt failed, if it did.
+    /// Why the latest attempt failed, if it did; of what was delivered, why not everybody behind the receiver has it.
     pub last_error: Option<String>,
 }
 

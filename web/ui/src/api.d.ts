@@ -341,7 +341,7 @@ export interface components {
              * @description Attempts made so far.
              */
             attempts: number;
-            /** @description Why the latest attempt failed, if it did. */
+            /** @description Why the latest attempt failed, if it did; of what was delivered, why not everybody behind the receiver has it. */
             last_error?: string | null;
             /** @description The receiver's name. */
             receiver: string;
@@ -535,7 +535,7 @@ export interface components {
             event: string;
             /** @description Its identity, which `retry` takes. */
             id: string;
-            /** @description Why the latest attempt failed, if it did. */
+            /** @description Why the latest attempt failed, if it did; of what was delivered, why not everybody behind the receiver has it. */
             last_error?: string | null;
             /**
              * Format: date-time

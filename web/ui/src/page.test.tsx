@@ -63,6 +63,7 @@ describe("the page", () => {
         deliveries: [
           { receiver: "ops", state: "delivered", attempts: 1 },
           { receiver: "night", state: "pending", attempts: 2, last_error: "answered 503" },
+          { receiver: "mail", state: "delivered", attempts: 1, last_error: "1 of 2 recipients have it" },
         ],
       },
     ];
@@ -71,6 +72,7 @@ describe("the page", () => {
     const deliveries = text(shown, ".deliveries");
     expect(deliveries).toContain("ops delivered");
     expect(deliveries).toContain("night retrying after 2 attempts: answered 503");
+    expect(deliveries).toContain("mail delivered: 1 of 2 recipients have it");
   });
 
   it("says who has taken an alert on, and why nobody was told of another", () => {

@@ -1,6 +1,6 @@
 //! A story as HTML for mail readers: few tags, no pictures, nothing that is fetched.
 
-use crate::outbox::story::{List, Piece, Story, pieces};
+use crate::outbox::story::{List, Story, marked_up};
 
 /// The story as a whole page.
 pub(super) fn of(story: &Story) -> String {
@@ -14,7 +14,8 @@ pub(super) fn of(story: &Story) -> String {
     for passage in &story.passages {
         let heading =
             passage.heading.map(|heading| format!("<b>{}:</b> ", escape(heading))).unwrap_or_default();
-        html += &format!("<p>{heading}{}</p>\n", marked_up(&passage.text));
+        let text = marked_up(&passage.text, escape, |command| format!("<code>{}</code>", escape(command)));
+        html += &format!("<p>{heading}{text}</p>\n");
     }
     for List { heading, lines } in &story.lists {
         html += &format!("<p><b>{}:</b></p>\n<ul>\n", escape(heading));
@@ -34,15 +35,6 @@ pub(super) fn of(story: &Story) -> String {
     let page = escape(&story.page);
     html += &format!("</table>\n<p><a href=\"{page}\">{page}</a></p>\n</body></html>\n");
     html
-}
-
-/// A text with its commands set apart.
-fn marked_up(text: &str) -> String {
-    let pieces = pieces(text).into_iter().map(|piece| match piece {
-        Piece::Words(words) => escape(words),
-        Piece::Command(command) => format!("<code>{}</code>", escape(command)),
-    });
-    pieces.collect()
 }
 
 /// A text that is nothing but text, between tags and in attributes.

@@ -2,33 +2,31 @@
 
 use std::{error::Error as _, fmt, io};
 
-use lettre::transport::smtp::Error;
-
-use crate::outbox::receiver::Reply;
+use lettre::{Address, transport::smtp::Error};
 
 /// The most of a server's own words that is told, in characters.
 const TOLD: usize = 300;
 
 /// Where the conversation came to its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Stage {
+pub(super) enum Stage<'a> {
     Greeting,
     Encryption,
     Login,
     Sender,
-    Recipient,
+    Recipient(&'a Address),
     Letter,
 }
 
-impl Stage {
-    fn refused(self) -> &'static str {
+impl Stage<'_> {
+    fn refused(self) -> String {
         match self {
-            Self::Greeting => "the server does not let us in",
-            Self::Encryption => "the server refuses STARTTLS",
-            Self::Login => "the server refuses username and password",
-            Self::Sender => "the server refuses the sender",
-            Self::Recipient => "the server refuses the recipient",
-            Self::Letter => "the server refuses the mail",
+            Self::Greeting => "the server does not let us in".to_owned(),
+            Self::Encryption => "the server refuses STARTTLS".to_owned(),
+            Self::Login => "the server refuses username and password".to_owned(),
+            Self::Sender => "the server refuses the sender".to_owned(),
+            Self::Recipient(address) => format!("the server refuses {address}"),
+            Self::Letter => "the server refuses the mail".to_owned(),
         }
     }
 }
@@ -42,13 +40,13 @@ pub(super) struct Refusal {
 
 impl Refusal {
     /// What `error` means at `stage`: a reply from 500 is meant for good.
-    pub(super) fn new(stage: Stage, error: &Error) -> Self {
+    pub(super) fn new(stage: Stage<'_>, error: &Error) -> Self {
         let said = error.source().map(|source| plain(&source.to_string())).unwrap_or_default();
         let what = match error.status() {
             Some(_) => stage.refused(),
-            None if stage == Stage::Encryption => "the connection cannot be encrypted",
-            None if error.is_response() => "the server's answer cannot be read",
-            None => "the connection broke",
+            None if stage == Stage::Encryption => "the connection cannot be encrypted".to_owned(),
+            None if error.is_response() => "the server's answer cannot be read".to_owned(),
+            None => "the connection broke".to_owned(),
         };
         let told = match error.status() {
             // A server could repeat here what it was told.
@@ -74,6 +72,22 @@ impl Refusal {
         Self::passing("the server is not on this host: the password is not sent without TLS".to_owned())
     }
 
+    /// The time was over, and with it the conversation: at the question for `recipient`, if it was one.
+    pub(super) fn late(recipient: Option<&Address>) -> Self {
+        let about = recipient.map_or_else(String::new, |address| format!(" about {address}"));
+        Self::passing(format!("no reply in time{about}"))
+    }
+
+    /// Whether there is no point in another attempt.
+    pub(super) fn is_for_good(&self) -> bool {
+        self.for_good
+    }
+
+    #[cfg(test)]
+    pub(super) fn made_up(error: &str, for_good: bool) -> Self {
+        Self { error: error.to_owned(), for_good }
+    }
+
     fn passing(error: String) -> Self {
         Self { error, for_good: false }
     }
@@ -82,12 +96,6 @@ impl Refusal {
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.error)
-    }
-}
-
-impl From<Refusal> for Reply {
-    fn from(Refusal { error, for_good }: Refusal) -> Self {
-        if for_good { Self::Refused { error } } else { Self::Later { error, retry_after: None } }
     }
 }
 

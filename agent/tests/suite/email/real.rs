@@ -14,11 +14,14 @@ use rcgen::date_time_ymd;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use vipwatch::outbox::{Receiver, Reply};
+use vipwatch_lab::cluster::{Change, ExternalTrafficPolicy};
 use vipwatch_model::{alert::Event, notification::Notification};
 
 use crate::{
+    agent::{Home, free_address, get},
     authority::{Authority, Issued, named},
-    told::{later, now, opened, receiver, refused, resolved, tell, tell_at},
+    cluster::{Cluster, ECHO},
+    told::{later, later_in_part, now, opened, receiver, refused, resolved, tell, tell_at},
 };
 
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -247,16 +250,30 @@ async fn no_text_gets_into_a_header() {
     );
 }
 
+/// The error of a reply by which some have it, and others never will.
+#[track_caller]
+fn taken_in_part(reply: Reply) -> String {
+    match reply {
+        Reply::TakenInPart { error } => error,
+        reply => panic!("{reply:?}"),
+    }
+}
+
 #[tokio::test]
 async fn recipients_are_refused_one_by_one() {
     let (gone, later_on) = ("550 5.1.1 no such user", "451 4.7.1 greylisted");
     let one = Server::start("none", &json!({ "archive@example.net": gone }));
-    assert_eq!(tell(&one.mailbox("none", ""), &opened()).await, Reply::Taken);
+    let error = taken_in_part(tell(&one.mailbox("none", ""), &opened()).await);
+    assert_eq!(
+        error,
+        "the server refuses archive@example.net: SMTP 550 5.1.1 no such user; 1 of 2 recipients have it"
+    );
     assert_eq!(one.mail()["to"], json!(["oncall@example.net"]));
+    let of = |name: &str, said: &str| format!("the server refuses {name}@example.net: SMTP {said}");
     for (first, second, error) in [
-        (gone, gone, Err("the server refuses the recipient: SMTP 550 5.1.1 no such user")),
-        (gone, later_on, Ok("the server refuses the recipient: SMTP 451 4.7.1 greylisted")),
-        (later_on, later_on, Ok("the server refuses the recipient: SMTP 451 4.7.1 greylisted")),
+        (gone, gone, Err(format!("{}; {}", of("oncall", gone), of("archive", gone)))),
+        (gone, later_on, Ok(of("archive", later_on))),
+        (later_on, later_on, Ok(format!("{}; {}", of("oncall", later_on), of("archive", later_on)))),
     ] {
         let server =
             Server::start("none", &json!({ "oncall@example.net": first, "archive@example.net": second }));
@@ -266,6 +283,81 @@ async fn recipients_are_refused_one_by_one() {
             Err(error) => assert_eq!(refused(reply), error),
         }
     }
+}
+
+/// Greylisting: who is taken gets the mail at once, who is not gets it when the server is ready, and nobody twice.
+#[tokio::test]
+async fn who_is_deferred_gets_the_mail_later_and_nobody_gets_it_twice() {
+    let greylisted = "451 4.7.1 greylisted";
+    let server =
+        Server::start("none", &json!({ "archive@example.net": [greylisted, greylisted, greylisted] }));
+    let mailbox = server.mailbox("none", "");
+    let error =
+        "the server refuses archive@example.net: SMTP 451 4.7.1 greylisted; 1 of 2 recipients have it";
+    let (oncall, archive) = (json!(["oncall@example.net"]), json!(["archive@example.net"]));
+
+    assert_eq!(later_in_part(tell(&mailbox, &opened()).await), error);
+    let first = server.mail();
+    assert_eq!(first["to"], oncall);
+    // Another one meanwhile: each has its own recipients left.
+    assert_eq!(later_in_part(tell(&mailbox, &resolved()).await), error);
+    assert_eq!(server.mail()["to"], oncall);
+    assert_eq!(later_in_part(tell(&mailbox, &opened()).await), error);
+    assert_eq!(tell(&mailbox, &opened()).await, Reply::Taken);
+    let last = server.mail();
+    assert_eq!(last["to"], archive);
+    assert_eq!(header(&last, "Message-ID"), header(&first, "Message-ID"));
+    assert_eq!(header(&last, "To"), header(&first, "To"), "it is the same mail");
+    assert_eq!(tell(&mailbox, &resolved()).await, Reply::Taken);
+    assert_eq!(server.mail()["to"], archive);
+    assert!(server.mails.try_recv().is_err());
+
+    // What ended is not remembered: the same notification, told anew, is for both.
+    assert_eq!(tell(&mailbox, &opened()).await, Reply::Taken);
+    assert_eq!(server.mail()["to"], json!(["oncall@example.net", "archive@example.net"]));
+}
+
+/// A whole agent with a server that greylists one recipient and does not know another.
+#[test]
+fn a_running_agent_tells_everybody_once() {
+    let greylisted = "451 4.7.1 greylisted";
+    let server = Server::start(
+        "none",
+        &json!({ "archive@example.net": [greylisted, greylisted], "former@example.net": "550 5.1.1 no such user" }),
+    );
+    let cluster = Cluster::start();
+    let listen = free_address();
+    let mail = format!(
+        "[[receiver]]\nname = \"mail\"\nkind = \"email\"\nsmtp = \"{}\"\nencryption = \"none\"\n\
+         from = \"vipwatch@example.net\"\nto = [\"oncall@example.net\", \"archive@example.net\", \"former@example.net\"]\n",
+        server.address
+    );
+    // So that there is one alert to tell of.
+    let config = cluster.config(listen, 200, &mail);
+    let config = config.replace("[alerts]\n", "[alerts]\npolicy_drift = { enabled = false }\n");
+    let home = Home::new(&config);
+    let (agent, mut page) = cluster.watched_by(&home, listen);
+    cluster.apply(Change::policy(ECHO, ExternalTrafficPolicy::Cluster));
+    let (first, second) = (server.mail(), server.mail());
+    assert_eq!(
+        (&first["to"], &second["to"]),
+        (&json!(["oncall@example.net"]), &json!(["archive@example.net"]))
+    );
+    assert_eq!(header(&first, "Message-ID"), header(&second, "Message-ID"));
+    let error =
+        "the server refuses former@example.net: SMTP 550 5.1.1 no such user; 2 of 3 recipients have it";
+    page.wait_for("the delivery", PATIENCE, |overview| {
+        let mail = &overview.receivers[0];
+        mail.delivered == 1 && mail.last_error.as_deref() == Some(error)
+    });
+    let (_, deliveries) = get(listen, "/api/v1/deliveries");
+    let deliveries: Value = serde_json::from_str(&deliveries).unwrap();
+    assert_eq!(deliveries.as_array().unwrap().len(), 1, "{deliveries:#}");
+    let delivery = &deliveries[0];
+    assert_eq!((&delivery["state"], &delivery["attempts"]), (&json!("delivered"), &json!(3)));
+    assert_eq!(delivery["last_error"], error);
+    assert!(server.mails.try_recv().is_err());
+    agent.kill();
 }
 
 #[tokio::test]

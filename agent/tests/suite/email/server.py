@@ -22,6 +22,9 @@ encryption = wanted["encryption"]
 class Handler:
     async def handle_RCPT(self, server, session, envelope, address, options):
         refusal = wanted["refuses"].get(address)
+        # Either the same for ever, or what to say to one attempt after the other before it is taken.
+        if isinstance(refusal, list):
+            refusal = refusal.pop(0) if refusal else None
         if refusal:
             return refusal
         envelope.rcpt_tos.append(address)

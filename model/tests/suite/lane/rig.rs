@@ -20,6 +20,10 @@ pub(super) fn later_after(error: &str, seconds: u64) -> Reply {
     Reply::Later { error: error.into(), retry_after: Some(Duration::from_secs(seconds)) }
 }
 
+pub(super) fn in_part(error: &str) -> Reply {
+    Reply::LaterInPart { error: error.into() }
+}
+
 pub(super) fn refused(error: &str) -> Reply {
     Reply::Refused { error: error.into() }
 }

@@ -58,9 +58,7 @@ function Delivery({ delivery }: { delivery: DeliveryView }) {
     <li class={delivery.state}>
       <span aria-hidden="true">{SIGNS[delivery.state]}</span> <b>{delivery.receiver}</b>{" "}
       {deliveryWords(delivery)}
-      {delivery.state !== "delivered" && delivery.last_error && (
-        <span class="error">: {delivery.last_error}</span>
-      )}
+      {delivery.last_error && <span class="error">: {delivery.last_error}</span>}
     </li>
   );
 }

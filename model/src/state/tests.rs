@@ -1,0 +1,139 @@
+//! Rounds in, states out.
+
+use State::{Degraded, Down, Idle, Translated, Unknown, Up};
+use proptest::prelude::*;
+
+use super::*;
+
+fn two() -> Rules {
+    Rules::uniform(2, 2, TimeDelta::minutes(10))
+}
+
+/// The states after each of `rounds`, ten seconds apart.
+fn run(rounds: &[State]) -> Vec<State> {
+    let mut machine = Machine::default();
+    let mut now = DateTime::UNIX_EPOCH;
+    let step = |round: &State| {
+        now += TimeDelta::seconds(10);
+        machine.step(*round, now, &two(), false);
+        machine.state
+    };
+    rounds.iter().map(step).collect()
+}
+
+#[test]
+fn one_odd_round_changes_nothing() {
+    assert_eq!(run(&[Up, Translated, Up, Down, Up]), [Up, Up, Up, Up, Up]);
+    assert_eq!(
+        run(&[Up, Translated, Translated, Up, Translated, Up, Up])[3..],
+        [Translated, Translated, Translated, Up]
+    );
+}
+
+#[test]
+fn faults_that_take_turns_do_not_hide_each_other() {
+    assert_eq!(run(&[Up, Down, Translated]), [Up, Up, Translated]);
+    assert_eq!(run(&[Down, Down, Translated, Degraded]), [Unknown, Down, Down, Degraded]);
+    // Answers again, now and then in part: no longer down.
+    assert_eq!(run(&[Down, Down, Degraded, Up, Degraded])[2..], [Down, Down, Degraded]);
+}
+
+#[test]
+fn good_rounds_between_bad_ones_break_the_count() {
+    assert_eq!(run(&[Idle, Down, Up, Down])[1..], [Idle, Idle, Idle]);
+    assert_eq!(run(&[Up, Unknown, Unknown, Idle, Down]), [Up, Up, Unknown, Unknown, Unknown]);
+}
+
+#[test]
+fn a_blind_round_neither_confirms_nor_contradicts() {
+    assert_eq!(run(&[Up, Translated, Unknown, Translated]), [Up, Up, Up, Translated]);
+    assert_eq!(run(&[Up, Unknown, Unknown, Up, Up]), [Up, Up, Unknown, Unknown, Up]);
+}
+
+#[test]
+fn what_was_seen_before_a_long_blindness_or_absence_is_no_evidence() {
+    let rounds = [Up, Unknown, Unknown, Down, Unknown, Unknown, Unknown, Down];
+    assert_eq!(run(&rounds).last(), Some(&Unknown));
+    let mut machine = Machine::default();
+    machine.step(Up, DateTime::UNIX_EPOCH, &two(), false);
+    machine.step(Down, DateTime::UNIX_EPOCH + TimeDelta::seconds(10), &two(), false);
+    machine.step(Down, DateTime::UNIX_EPOCH + TimeDelta::days(3), &two(), false);
+    assert_eq!(machine.state, Up);
+}
+
+/// When a lasting fault is confirmed that has to last for 30 s, in seconds since its first round, with a round every ten
+/// seconds; the clock is set by `step` after its second one. What is noted is confirmed at the same time.
+fn confirmed_after(step: TimeDelta) -> Option<i64> {
+    let mut rules = two();
+    let lasting = Rule { lasting: TimeDelta::seconds(30), ..rules.of(AlertKind::Unreachable) };
+    let kinds = [AlertKind::Unreachable, AlertKind::DnsDrift];
+    rules.own = std::sync::Arc::new(kinds.map(|kind| (kind, lasting)).into());
+    let (mut machine, mut clock) = (Machine::default(), DateTime::UNIX_EPOCH + TimeDelta::days(1));
+    machine.step(Up, clock, &rules, false);
+    for passed in (0..100).map(|nth| nth * 10) {
+        clock += TimeDelta::seconds(10) + if passed == 20 { step } else { TimeDelta::zero() };
+        machine.step(Down, clock, &rules, false);
+        machine.take_note(AlertKind::DnsDrift, true, clock, &rules, false);
+        let holds = machine.holds(AlertKind::DnsDrift);
+        assert_eq!(holds.is_some(), machine.state == Down, "{passed} s");
+        if machine.state == Down {
+            let began = machine.began.unwrap();
+            assert!(holds == Some(began) && began <= clock && machine.since == Some(clock));
+            return Some(passed);
+        }
+    }
+    None
+}
+
+#[test]
+fn a_clock_that_is_set_neither_opens_early_nor_holds_back() {
+    assert_eq!(confirmed_after(TimeDelta::zero()), Some(30));
+    // The time between two rounds is not known then, and counts as none.
+    assert_eq!(confirmed_after(TimeDelta::hours(-1)), Some(40));
+    // As after an absence: counting starts over.
+    assert_eq!(confirmed_after(TimeDelta::hours(1)), Some(50));
+}
+
+#[test]
+fn the_first_bad_round_waits_the_first_other_one_counts() {
+    assert_eq!(run(&[Down, Down]), [Unknown, Down]);
+    assert_eq!(run(&[Up]), [Up]);
+    assert_eq!(run(&[Idle]), [Idle]);
+}
+
+#[test]
+fn what_came_before_is_remembered_across_silence() {
+    let mut machine = Machine::default();
+    for round in [Up, Down, Down, Idle, Idle] {
+        machine.step(round, DateTime::UNIX_EPOCH, &two(), false);
+    }
+    assert_eq!((machine.state, machine.settled, machine.settled_before), (Idle, Some(Idle), Some(Up)));
+}
+
+fn any_state() -> impl Strategy<Value = State> {
+    proptest::sample::select(State::ALL)
+}
+
+proptest! {
+    #[test]
+    fn a_state_is_only_entered_by_rounds_that_said_so(rounds in proptest::collection::vec(any_state(), 1..60)) {
+        let mut machine = Machine::default();
+        for (i, round) in rounds.iter().enumerate() {
+            if let Some(transition) = machine.step(*round, DateTime::UNIX_EPOCH, &two(), false) {
+                prop_assert_eq!(transition.to, *round);
+                prop_assert_ne!(transition.from, transition.to);
+                if transition.to.is_bad() {
+                    prop_assert!(i >= 1, "one round is not enough");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_lasting_fault_is_always_found(before in proptest::collection::vec(any_state(), 0..20), fault in any_state()) {
+        let mut machine = Machine::default();
+        for round in before { machine.step(round, DateTime::UNIX_EPOCH, &two(), false); }
+        for _ in 0..2 { machine.step(fault, DateTime::UNIX_EPOCH, &two(), false); }
+        prop_assert_eq!(machine.state, fault);
+    }
+}
