@@ -127,7 +127,7 @@ function formOf(asked: Plan): Form {
         verb: "Retry",
         fields: <p>{`Deliver to ${asked.receiver} what was given up.`}</p>,
         carryOut: (said) => operator.retry(asked.receiver, said("name")),
-        done: "It is being delivered again.",
+        done: "What is not over meanwhile is being delivered again.",
       };
   }
 }
