@@ -260,10 +260,10 @@ impl Machine {
         self.before.unwrap_or(self.state)
     }
 
-    /// Whether the last round said what the state says: nothing is being counted.
+    /// Whether the last round could see, and said what the state says: nothing is being counted.
     #[must_use]
     pub fn is_steady(&self) -> bool {
-        self.candidate.is_none() && self.blind == 0
+        self.candidate.is_none() && self.blind == 0 && self.state != State::Unknown
     }
 
     fn is_better(&self, observed: State) -> bool {
