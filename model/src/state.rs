@@ -263,7 +263,7 @@ impl Machine {
     /// Whether the last round could see, and said what the state says: nothing is being counted.
     #[must_use]
     pub fn is_steady(&self) -> bool {
-        self.candidate.is_none() && self.blind == 0 && self.state != State::Unknown
+        self.candidate.is_none() && self.blind == 0
     }
 
     fn is_better(&self, observed: State) -> bool {
@@ -360,7 +360,6 @@ impl Machine {
         }
         self.since = Some(now);
         self.began = Some(began);
-        self.blind = 0;
         self.forget();
         self.forget_window();
         Transition { from, to, at: now }
