@@ -19,7 +19,10 @@ beforeEach(() => {
   });
 });
 
-afterEach(() => vi.unstubAllGlobals());
+afterEach(() => {
+  vi.unstubAllGlobals();
+  vi.restoreAllMocks();
+});
 
 it("sends a change as JSON, and with the token that was entered", async () => {
   answers.push(json(200, {}), json(200, {}));
@@ -59,4 +62,19 @@ it("remembers the reader's name for good and the token for the tab", () => {
   operator.rememberToken("secret");
   expect(operator.name()).toBe("kim");
   expect([...Array(localStorage.length).keys()].map((i) => localStorage.key(i))).toEqual(["vipwatch-name"]);
+});
+
+it("knows name and token until the page is left where storage is blocked", async () => {
+  for (const storage of ["localStorage", "sessionStorage"] as const) {
+    vi.spyOn(window, storage, "get").mockImplementation(() => {
+      throw new DOMException("blocked", "SecurityError");
+    });
+  }
+  expect(() => localStorage).toThrow("blocked");
+  operator.rememberName("robin");
+  operator.rememberToken("sesame");
+  expect(operator.name()).toBe("robin");
+  answers.push(json(200, {}));
+  expect(await operator.acknowledge("a", "robin", "")).toBeNull();
+  expect(asked[0]?.headers.get("authorization")).toBe("Bearer sesame");
 });
