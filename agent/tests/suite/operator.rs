@@ -263,8 +263,55 @@ fn what_cannot_be_done_is_said_with_its_exit_code() {
         2,
         "source_translated",
     );
-    home.configure("[agent]\n");
-    assert_failed(&ask(&home, &["silences"]), 78, "vantage");
+    home.configure("[agent]\nlisten = \"here\"\n");
+    let nowhere = ask(&home, &["silences"]);
+    assert_failed(&nowhere, 78, "expected an address");
+    assert_failed(&nowhere, 78, "--agent URL");
+    std::fs::remove_file(home.path()).unwrap();
+    assert_failed(&ask(&home, &["silences"]), 78, "--agent URL");
+}
+
+/// The agent goes on with what it has read; whoever is called at night must not have to mend the file first.
+#[test]
+fn the_agent_is_asked_whatever_else_is_wrong_with_the_file() {
+    let listen = free_address();
+    let head = format!("[agent]\nvantage = \"test\"\nlisten = \"{listen}\"\n");
+    let receiver = "[[receiver]]\nname = \"ops\"\nkind = \"webhook\"\nurl = \"${VIPWATCH_TEST_HOOK}\"\n";
+    let home = Home::new(&format!("{head}{receiver}"));
+    let mut command = home.command();
+    let agent = Running::of(command.env("VIPWATCH_TEST_HOOK", "http://127.0.0.1:9/"));
+    connect(listen);
+    let silence = |comment| ask(&home, &["silence", "--for", "1h", "--comment", comment, "--all"]);
+    assert_eq!(told(&ask(&home, &["alerts"])), "No alert is open.\n");
+    assert_eq!(told(&ask(&home, &["deliveries"])), "There is no such delivery.\n");
+    told(&silence("a variable that only the service has"));
+    home.configure(&format!("{head}[[service]]\nnmae = = 7\n"));
+    told(&silence("an edit that is not finished"));
+
+    let secret = "[[receiver]]\nname = \"m\"\nkind = \"webhook\"\nurl = \"http://127.0.0.1:9/\"\nusername = \"m\"\n\
+                  password_file = \"only-for-the-service\"\n";
+    home.configure(&format!("{head}{secret}"));
+    told(&silence("a file that only the service reads"));
+    let silences: Value = serde_json::from_str(&told(&ask(&home, &["silences", "--json"]))).unwrap();
+    assert_eq!(silences.as_array().unwrap().len(), 3);
+    agent.kill();
+}
+
+/// Reading takes no token, and whoever lacks it hears why.
+#[test]
+fn a_token_that_only_the_service_reads_is_asked_for() {
+    let listen = free_address();
+    let home = Home::new(&format!(
+        "[agent]\nvantage = \"test\"\nlisten = \"{listen}\"\napi_token = \"${{VIPWATCH_TEST_TOKEN}}\"\n"
+    ));
+    let mut command = home.command();
+    let agent = Running::of(command.env("VIPWATCH_TEST_TOKEN", "0123456789abcdef"));
+    connect(listen);
+    assert_eq!(told(&ask(&home, &["alerts"])), "No alert is open.\n");
+    let refused = ask(&home, &["silence", "--for", "1h", "--comment", "x", "--all"]);
+    assert_failed(&refused, 1, "VIPWATCH_API_TOKEN=TOKEN vipwatch");
+    assert_failed(&refused, 1, "cannot be read by you");
+    agent.kill();
 }
 
 /// Somebody else listens where the agent should: nothing that it says is taken for the agent's word.
