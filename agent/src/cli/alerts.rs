@@ -7,7 +7,7 @@ use clap::Args;
 use comfy_table::{Cell, Color, ColumnConstraint, ContentArrangement, Table, presets::UTF8_HORIZONTAL_ONLY};
 use vipwatch_web::api::{AcknowledgementView, AlertView, DeliveryState, NewAcknowledgement, Severity};
 
-use super::remote::{Remote, Signature, Trouble, pick, plain, say, telling_length};
+use super::remote::{Remote, Signature, Trouble, pick, plain, say, stored, telling_length};
 use crate::{clock::Clock, config};
 
 #[derive(Debug, Args)]
@@ -59,7 +59,7 @@ impl Ack {
         let alerts: Vec<AlertView> = client.get(&["alerts"], &[]).await?;
         let id = pick(alerts.iter().map(|alert| alert.id.as_str()), &self.id, "open alert")?;
         let body = NewAcknowledgement { by: self.signature.name(), comment: self.comment };
-        let done: AcknowledgementView = client.post(&["alerts", id, "acknowledgement"], &body).await?;
+        let done: AcknowledgementView = stored(client.post(&["alerts", id, "acknowledgement"], &body).await?);
         let alert = alerts.iter().find(|alert| alert.id == id);
         let title = alert.map_or_else(String::new, |alert| plain(&alert.title));
         Ok(format!("{} has taken on: {title}. Reminders of it stop.\n", plain(&done.by)))

@@ -14,7 +14,7 @@ use reqwest::{
     header::{AUTHORIZATION, HeaderValue},
 };
 use serde::{Serialize, de::DeserializeOwned};
-use vipwatch_web::api::Problem;
+use vipwatch_web::api::{Changed, Problem};
 
 use super::ConfigFile;
 use crate::{
@@ -267,6 +267,17 @@ pub(super) fn say(outcome: Result<String, Trouble>) -> ExitCode {
         }
         Err(trouble) => trouble.tell(),
     }
+}
+
+/// Warns of a change that holds, but that a restart would undo as yet; what has changed.
+pub(super) fn stored<T>(changed: Changed<T>) -> T {
+    if let Some(why) = changed.not_stored {
+        eprintln!(
+            "vipwatch: this holds from now on, but is not stored yet, and a restart before it is would undo it: {}",
+            plain(&why)
+        );
+    }
+    changed.now
 }
 
 /// `text` without what would drive the terminal.

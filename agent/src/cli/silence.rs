@@ -10,7 +10,7 @@ use vipwatch_web::api::{self, MatcherView, NewSilence, SilenceView};
 
 use super::{
     alerts::{clock, span, whole},
-    remote::{Remote, Signature, Trouble, pick, plain, say, telling_length},
+    remote::{Remote, Signature, Trouble, pick, plain, say, stored, telling_length},
 };
 use crate::{clock::Clock, config};
 
@@ -91,7 +91,7 @@ impl Silence {
             by: self.signature.name(),
             comment: self.comment,
         };
-        let done: SilenceView = self.remote.client()?.post(&["silences"], &body).await?;
+        let done: SilenceView = stored(self.remote.client()?.post(&["silences"], &body).await?);
         let (id, until) = (plain(&done.id), clock(done.until, done.from));
         Ok(format!("Silence {id} holds until {until}: {}.\n", words(&done.matcher)))
     }
@@ -124,7 +124,7 @@ impl Unsilence {
         let silences: Vec<SilenceView> = client.get(&["silences"], &[]).await?;
         let id = pick(silences.iter().map(|silence| silence.id.as_str()), &self.id, "silence")?;
         let by = self.signature.name();
-        let ended: SilenceView = client.delete(&["silences", id], &[("by", &by)]).await?;
+        let ended: SilenceView = stored(client.delete(&["silences", id], &[("by", &by)]).await?);
         Ok(format!("The silence by {} is over: {}.\n", plain(&ended.by), words(&ended.matcher)))
     }
 }

@@ -49,6 +49,14 @@ it("gives the agent's reason, and whether a token would help", async () => {
   expect((await retry())?.text).toContain("did not answer");
 });
 
+it("says why what was done is not stored, until the next thing is", async () => {
+  answers.push(json(200, { id: "s", not_stored: "no room" }), json(200, { id: "s", not_stored: null }));
+  expect(await operator.endSilence("s", "kim")).toBeNull();
+  expect(operator.notStored.value).toBe("no room");
+  expect(await operator.endSilence("s", "kim")).toBeNull();
+  expect(operator.notStored.value).toBe("");
+});
+
 it("lists what was given up for one receiver", async () => {
   answers.push(json(200, [{ id: "7" }]), problem(503, "not now"));
   expect(await operator.deadLetters("a&b")).toEqual([{ id: "7" }]);

@@ -1,6 +1,6 @@
 /** What the reader has the agent do, and as whom. */
 import { signal } from "@preact/signals";
-import type { AlertView, NewSilence, OutboxEntry, Problem, SilenceView } from "./overview";
+import type { AlertView, Changed, NewSilence, OutboxEntry, Problem, SilenceView } from "./overview";
 
 /** What the reader is about to do. */
 export type Plan =
@@ -13,6 +13,8 @@ export type Plan =
 export const plan = signal<Plan | null>(null);
 /** What was done last, for those who hear the page. */
 export const done = signal("");
+/** Why what was done last was not stored when the agent answered; empty if it was. */
+export const notStored = signal("");
 
 const API = "/api/v1";
 const TIMEOUT_MS = 10_000;
@@ -69,7 +71,9 @@ async function change(method: string, path: string, body?: object): Promise<Refu
   const token = recall(TOKEN);
   if (token) headers.set("authorization", `Bearer ${token}`);
   const answer = await ask(path, init);
-  return answer instanceof Response ? null : answer;
+  if (!(answer instanceof Response)) return answer;
+  notStored.value = await whyNotStored(answer);
+  return null;
 }
 
 async function ask(path: string, init: RequestInit = {}): Promise<Response | Refusal> {
@@ -79,6 +83,15 @@ async function ask(path: string, init: RequestInit = {}): Promise<Response | Ref
     return { text: await whyNot(response), wantsToken: response.status === 401 };
   } catch {
     return { text: "The agent did not answer. Is there a connection?", wantsToken: false };
+  }
+}
+
+/** It is done, whatever became of the rest of the answer. */
+async function whyNotStored(answer: Response): Promise<string> {
+  try {
+    return ((await answer.json()) as Changed).not_stored ?? "";
+  } catch {
+    return "";
   }
 }
 
