@@ -1,3 +1,9 @@
+-- Digests that wait are asked for whenever a lane is filled up, however much else waits.
+CREATE INDEX delivery_digest ON delivery (receiver, id) WHERE state = 'pending' AND event = 'digest';
+
+-- Alerts that ended long ago are looked for every half minute.
+CREATE INDEX alert_by_end ON alert (resolved_at) WHERE resolved_at IS NOT NULL;
+
 -- Deliveries are listed newest first: by receiver, by state, or by alert, without a look at all the others.
 CREATE INDEX delivery_of_receiver ON delivery (receiver, id);
 CREATE INDEX delivery_in_state ON delivery (state, id);
