@@ -183,7 +183,7 @@ impl Record {
 
     /// Whether a restart would miss it: what is precious, and rounds in the middle of a count.
     fn is_urgent(&self) -> bool {
-        self.is_precious() || matches!(self, Self::Round(round) if !round.machine.is_steady())
+        self.is_precious() || matches!(self, Self::Round(round) if round.machine.is_counting())
     }
 
     /// Whether its loss would lose more than history.

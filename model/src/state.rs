@@ -266,6 +266,12 @@ impl Machine {
         self.candidate.is_none() && self.blind == 0
     }
 
+    /// Whether the last round counts towards a change of state: a restart would miss it.
+    #[must_use]
+    pub fn is_counting(&self) -> bool {
+        self.candidate.is_some() || (self.blind > 0 && self.state != State::Unknown)
+    }
+
     fn is_better(&self, observed: State) -> bool {
         observed == State::Up || (observed == State::Idle && self.state != State::Up)
     }
