@@ -38,12 +38,15 @@ pub(super) fn characters(text: &str) -> usize {
 
 /// `text` itself, cut to so many characters.
 pub(super) fn to_characters(text: &str, limit: usize) -> String {
-    fit(text, limit, characters, str::to_owned)
+    // A unit of UTF-16 takes three bytes at most, so what is behind these cannot matter.
+    let longest = text.floor_char_boundary((limit + 2) * 3);
+    fit(&text[..longest], limit, characters, str::to_owned)
 }
 
 /// `text` itself, cut to so many bytes.
 pub(super) fn to_bytes(text: &str, limit: usize) -> String {
-    fit(text, limit, str::len, str::to_owned)
+    let longest = text.floor_char_boundary(limit + 4);
+    fit(&text[..longest], limit, str::len, str::to_owned)
 }
 
 /// What `build` makes of the largest share, halved from `share` on, of which `fits` approves; of a share of a few

@@ -26,6 +26,10 @@ use crate::config::{self, Secret};
 // developer.pagerduty.com, "Events API v2 Overview" and "PD-CEF".
 const SUMMARY: usize = 1_024;
 const EVENT: usize = 512 * 1_000;
+// What an event does to its incident.
+const TRIGGER: &str = "trigger";
+const ACKNOWLEDGE: &str = "acknowledge";
+const RESOLVE: &str = "resolve";
 
 /// A client for one integration.
 pub struct PagerDuty {
@@ -37,7 +41,7 @@ pub struct PagerDuty {
 }
 
 /// What tells an event from the others of its notification: its action, and the incident that it is about.
-type Part = (String, String);
+type Part = (&'static str, String);
 
 impl PagerDuty {
     /// A client for `config`, whose attempts take `timeout` at most for each event.
@@ -50,11 +54,12 @@ impl PagerDuty {
     pub(super) async fn attempt(&self, message: &Message<'_>, exchanges: &mut Exchanges) -> Reply {
         let key = &message.notification.idempotency_key;
         let mut told = self.told.take(key).unwrap_or_default();
-        for mut event in events(message.notification) {
-            let part = part(&event);
+        for (action, alert) in parts(message.notification) {
+            let part = (action, alert.id.clone());
             if told.contains(&part) {
                 continue;
             }
+            let mut event = event(action, alert, message.notification);
             event["routing_key"] = self.routing_key.expose().into();
             let reply = self.post.send(Letter::json(event.to_string()), message.now, exchanges).await;
             if reply != Reply::Taken {
@@ -67,44 +72,39 @@ impl PagerDuty {
     }
 }
 
-/// The events that a notification makes, without the routing key.
-fn events(notification: &Notification) -> Vec<Value> {
+/// The events that a notification makes: what is done to which alert's incident.
+fn parts(notification: &Notification) -> Vec<(&'static str, &Alert)> {
     let leading = (notification.alert_event.unwrap_or(notification.event), &notification.alert);
     let also = notification.also.iter().map(|companion| (companion.event, &companion.alert));
     let all: Vec<(Event, &Alert)> = std::iter::once(leading).chain(also).collect();
-    let each = |action| all.iter().map(|(_, alert)| about(action, alert)).collect();
+    let each = |action| all.iter().map(|(_, alert)| (action, *alert)).collect();
     match notification.event {
-        Event::Opened | Event::Reminder => {
-            all.iter().map(|(_, alert)| trigger(alert, notification)).collect()
-        }
-        Event::Acknowledged => each("acknowledge"),
-        Event::Resolved => each("resolve"),
-        Event::Digest => digest(&all, notification),
-        Event::Test => {
-            vec![trigger(&notification.alert, notification), about("resolve", &notification.alert)]
-        }
+        Event::Opened | Event::Reminder => each(TRIGGER),
+        Event::Acknowledged => each(ACKNOWLEDGE),
+        Event::Resolved => each(RESOLVE),
+        Event::Digest => digest(&all),
+        Event::Test => vec![(TRIGGER, &notification.alert), (RESOLVE, &notification.alert)],
     }
 }
 
 /// Incidents for all that is open, and what becomes of others.
-fn digest(all: &[(Event, &Alert)], notification: &Notification) -> Vec<Value> {
+fn digest<'a>(all: &[(Event, &'a Alert)]) -> Vec<(&'static str, &'a Alert)> {
     let over = |id: &str| all.iter().any(|(event, alert)| *event == Event::Resolved && alert.id == id);
     let open = |(event, alert): &&(Event, &Alert)| {
         matches!(event, Event::Opened | Event::Reminder) && !over(&alert.id)
     };
-    let incidents = all.iter().filter(open).map(|(_, alert)| trigger(alert, notification));
+    let incidents = all.iter().filter(open).map(|(_, alert)| (TRIGGER, *alert));
     let others = all.iter().filter_map(|(event, alert)| match event {
-        Event::Acknowledged => Some(about("acknowledge", alert)),
-        Event::Resolved => Some(about("resolve", alert)),
+        Event::Acknowledged => Some((ACKNOWLEDGE, *alert)),
+        Event::Resolved => Some((RESOLVE, *alert)),
         _ => None,
     });
     incidents.chain(others).collect()
 }
 
-/// The part of its notification that `event` is.
-fn part(event: &Value) -> Part {
-    let word = |key: &str| event[key].as_str().unwrap_or_default().to_owned();
-    (word("event_action"), word("dedup_key"))
+/// One event, without the routing key.
+fn event(action: &str, alert: &Alert, notification: &Notification) -> Value {
+    if action == TRIGGER { trigger(alert, notification) } else { about(action, alert) }
 }
 
 /// An event about the incident of `alert`.
@@ -121,7 +121,7 @@ fn trigger(alert: &Alert, notification: &Notification) -> Value {
     let story = Story::of(own.as_ref().unwrap_or(notification));
     let fits = |event: &Value| event.to_string().len() < EVENT;
     shrink(16_384, fits, |share| {
-        let mut event = about("trigger", alert);
+        let mut event = about(TRIGGER, alert);
         event["client"] = "vipwatch".into();
         event["client_url"] = story.page.clone().into();
         event["links"] = json!([{ "href": story.page, "text": "Status page" }]);
@@ -169,11 +169,13 @@ mod tests {
     use crate::outbox::sample;
 
     fn actions(notification: &Notification) -> Vec<String> {
-        let word = |event: &Value| {
-            let key = event["dedup_key"].as_str().unwrap();
-            format!("{} {}", event["event_action"].as_str().unwrap(), key.chars().last().unwrap())
-        };
-        events(notification).iter().map(word).collect()
+        let word =
+            |(action, alert): &(&str, &Alert)| format!("{action} {}", alert.id.chars().last().unwrap());
+        parts(notification).iter().map(word).collect()
+    }
+
+    fn events(notification: &Notification) -> Vec<Value> {
+        parts(notification).iter().map(|(action, alert)| event(action, alert, notification)).collect()
     }
 
     #[test]
@@ -213,7 +215,7 @@ mod tests {
     fn the_largest_event_fits() {
         let mut notification = sample::enormous();
         notification.event = Event::Opened;
-        let event = &events(&notification)[0];
+        let event = event(TRIGGER, &notification.alert, &notification);
         assert!(event.to_string().len() < EVENT);
         assert!(event["payload"]["summary"].as_str().unwrap().chars().count() <= SUMMARY);
     }
