@@ -194,7 +194,7 @@ async fn one_that_hangs_holds_up_nobody_and_hears_the_end() {
 
     let mut back = Server::at(hangs);
     it.refresh(&[standing(&["it"])], at(180)).await;
-    assert_eq!(well.heard(), [over.clone()]);
+    assert_eq!(well.heard(), std::slice::from_ref(&over));
     assert_eq!(back.heard().last(), Some(&over));
 }
 
