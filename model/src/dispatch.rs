@@ -159,7 +159,7 @@ impl Dispatcher {
         let mut resolution = resolution.clone();
         if unheard {
             resolution.supersede();
-            telling.told = Some(Told::now(scene.now, scene.policy.receivers_of(alert)));
+            telling.note_told(scene.now, scene.policy.receivers_of(alert));
         }
         telling.end = Some(resolution);
         Some(telling.clone())
@@ -170,7 +170,6 @@ impl Dispatcher {
         let mut dispatch = Dispatch::default();
         self.clock_is(scene.now);
         self.expire(scene.now, &mut dispatch);
-        self.forsake(scene.policy, &mut dispatch);
         self.open(scene, &mut dispatch);
         self.end(scene, &mut dispatch);
         self.remind(scene, &mut dispatch);
@@ -192,7 +191,7 @@ impl Dispatcher {
         let mut dispatch = Dispatch::default();
         dispatch.tellings.insert(id.to_owned(), entry.telling.clone());
         if let Some(told) = entry.telling.told.as_ref().filter(|_| !again) {
-            for receiver in &told.to {
+            for receiver in told.to.iter().filter(|name| scene.policy.receivers.contains(name)) {
                 let mut notification = Notification::about(Event::Acknowledged, entry.alert.clone(), scene);
                 notification.acknowledgement = Some(acknowledgement.clone());
                 dispatch.outgoing.push(Outgoing { receiver: receiver.clone(), notification });
@@ -247,7 +246,7 @@ impl Dispatcher {
     #[must_use]
     pub fn held_alerts(&self, scene: &Scene<'_>) -> BTreeMap<&str, Held> {
         let outlook = self.outlook(scene.policy);
-        let untold = self.open_alerts().filter(|entry| entry.telling.told.is_none());
+        let untold = self.open_alerts().filter(|entry| !is_told(entry, scene.policy));
         let held = untold.filter_map(|entry| {
             let held = self.held(entry, &outlook, scene).or_else(|| self.gathered(entry, &outlook, scene))?;
             Some((entry.alert.id.as_str(), held))
@@ -259,7 +258,7 @@ impl Dispatcher {
     #[must_use]
     pub fn muted_alerts(&self, scene: &Scene<'_>) -> BTreeMap<&str, Held> {
         let outlook = self.outlook(scene.policy);
-        let told = self.open_alerts().filter(|entry| entry.telling.told.is_some());
+        let told = self.open_alerts().filter(|entry| is_told(entry, scene.policy));
         let muted = told
             .filter_map(|entry| Some((entry.alert.id.as_str(), self.muted(&entry.alert, &outlook, scene)?)));
         muted.collect()
@@ -317,18 +316,6 @@ impl Dispatcher {
         self.entries.values_mut().for_each(|entry| entry.telling.clock_is(now));
     }
 
-    /// An alert that was told to nobody, or of whose receivers none is left, has not been told if there is somebody to tell now.
-    fn forsake(&mut self, policy: &Policy, dispatch: &mut Dispatch) {
-        for (id, Entry { alert, telling }) in &mut self.entries {
-            let gone = |told: &Told| !told.to.iter().any(|name| policy.receivers.contains(name));
-            let forsaken = telling.end.is_none() && telling.told.as_ref().is_some_and(gone);
-            if forsaken && !policy.receivers_of(alert).is_empty() {
-                telling.told = None;
-                dispatch.tellings.insert(id.clone(), telling.clone());
-            }
-        }
-    }
-
     fn expire(&mut self, now: DateTime<Utc>, dispatch: &mut Dispatch) {
         let over = self.silences.extract_if(.., |_, silence| silence.until <= now);
         dispatch.expired.extend(over.map(|(id, _)| id));
@@ -339,7 +326,7 @@ impl Dispatcher {
         let mut ready: BTreeMap<String, Vec<String>> = BTreeMap::new();
         let mut turned: Vec<String> = Vec::new();
         let outlook = self.outlook(scene.policy);
-        for entry in self.open_alerts().filter(|entry| entry.telling.told.is_none()) {
+        for entry in self.open_alerts().filter(|entry| !is_told(entry, scene.policy)) {
             let held = self.held(entry, &outlook, scene);
             if entry.telling.is_muted(held.as_ref()) != entry.telling.muted {
                 turned.push(entry.alert.id.clone());
@@ -387,7 +374,7 @@ impl Dispatcher {
 
     fn note_told(&mut self, id: &str, group: &str, scene: &Scene<'_>, dispatch: &mut Dispatch) {
         let Some(Entry { alert, telling }) = self.entries.get_mut(id) else { return };
-        telling.told = Some(Told::now(scene.now, scene.policy.receivers_of(alert)));
+        telling.note_told(scene.now, scene.policy.receivers_of(alert));
         group.clone_into(&mut telling.group);
         dispatch.tellings.insert(id.to_owned(), telling.clone());
     }
@@ -424,7 +411,7 @@ impl Dispatcher {
         let Some(every) = scene.policy.repeat_every else { return };
         let mut due: BTreeMap<String, Vec<String>> = BTreeMap::new();
         let outlook = self.outlook(scene.policy);
-        for entry in self.open_alerts().filter(|entry| entry.telling.told.is_some()) {
+        for entry in self.open_alerts().filter(|entry| is_told(entry, scene.policy)) {
             let at = entry.telling.reminder_at(every);
             let is_due = at.is_some_and(|at| at <= scene.now) && !self.doubts.cover(&entry.alert.id);
             if is_due && self.muted(&entry.alert, &outlook, scene).is_none() {
@@ -451,9 +438,15 @@ impl Dispatcher {
     fn tell(&self, event: Event, ids: &[String], scene: &Scene<'_>, dispatch: &mut Dispatch) {
         let mut by_receiver: BTreeMap<String, Vec<&Entry>> = BTreeMap::new();
         for entry in ids.iter().filter_map(|id| self.entries.get(id)) {
-            let to = match &entry.telling.told {
-                Some(told) => told.to.clone(),
-                None => scene.policy.receivers_of(&entry.alert),
+            let told = entry.telling.told.as_ref().map_or(&[][..], |told| &told.to);
+            let to = match event {
+                // Nobody is told twice that it is open.
+                Event::Opened => {
+                    let mut to = scene.policy.receivers_of(&entry.alert);
+                    to.retain(|name| !told.contains(name));
+                    to
+                }
+                _ => told.to_vec(),
             };
             // Who was told may be configured no longer.
             for receiver in to.into_iter().filter(|name| scene.policy.receivers.contains(name)) {
@@ -462,7 +455,7 @@ impl Dispatcher {
         }
         let outlook = self.outlook(scene.policy);
         for (receiver, entries) in by_receiver {
-            let notification = compose::notification(event, entries, &outlook, scene);
+            let notification = compose::notification(event, &receiver, entries, &outlook, scene);
             dispatch.outgoing.extend(notification.map(|notification| Outgoing { receiver, notification }));
         }
     }
@@ -498,6 +491,14 @@ impl Dispatcher {
         let windows = scene.windows.iter().map(|window| window.until);
         held.chain(ends).chain(windows_end).chain(reminders).chain(silences).chain(windows).filter(soon).min()
     }
+}
+
+/// Whether the alert was told to somebody who is there still, or there is nobody to tell.
+fn is_told(entry: &Entry, policy: &Policy) -> bool {
+    entry.telling.told.as_ref().is_some_and(|told| {
+        told.to.iter().any(|name| policy.receivers.contains(name))
+            || policy.receivers_of(&entry.alert).is_empty()
+    })
 }
 
 /// The group that an alert is told with: that of the failure that explains it, if there is one.

@@ -9,6 +9,7 @@ use crate::{
 /// The alert that explains the others goes first, or else the worst; the others with it.
 pub(super) fn notification(
     event: Event,
+    receiver: &str,
     mut entries: Vec<&Entry>,
     outlook: &Outlook<'_>,
     scene: &Scene<'_>,
@@ -26,7 +27,10 @@ pub(super) fn notification(
     if let Some(told) = lead.telling.told.as_ref().filter(|_| event == Event::Reminder) {
         notification.idempotency_key = format!("{}-{event}-{}", lead.alert.id, told.reminders);
     }
-    notification.explained_by = outlook.root(lead).map(|root| root.alert.reference());
+    // What a receiver was not told of explains nothing to it.
+    let told =
+        |root: &&Entry| root.telling.told.iter().flat_map(|told| &told.to).any(|name| name == receiver);
+    notification.explained_by = outlook.root(lead).filter(told).map(|root| root.alert.reference());
     notification.also = entries
         .into_iter()
         .map(|entry| Companion {

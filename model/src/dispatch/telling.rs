@@ -71,6 +71,19 @@ impl Telling {
         }
     }
 
+    /// It was told to these, too. Who was told before may be configured again some day, and reminders are counted on, so that
+    /// none has a key that there was before.
+    pub(super) fn note_told(&mut self, at: DateTime<Utc>, to: Vec<String>) {
+        let mut told = Told::now(at, to);
+        if let Some(before) = self.told.take() {
+            told.reminders = before.reminders;
+            told.to.extend(before.to);
+            told.to.sort();
+            told.to.dedup();
+        }
+        self.told = Some(told);
+    }
+
     /// When it is time to tell again that the alert is open.
     pub(super) fn reminder_at(&self, every: TimeDelta) -> Option<DateTime<Utc>> {
         let told = self.told.as_ref().filter(|_| self.acknowledgement.is_none() && self.end.is_none())?;
