@@ -266,16 +266,21 @@ async fn named(name: &'static str, task: impl Future<Output = ()>) -> &'static s
 /// # Errors
 /// The exit code, after the faults were shown.
 pub fn load(path: &std::path::Path) -> Result<Config, exit::Code> {
+    config::load(path).map_err(|error| explain(&error))
+}
+
+/// Says on standard error why there is no configuration; the exit code.
+pub(crate) fn explain(error: &config::LoadError) -> exit::Code {
     use std::io::IsTerminal as _;
-    config::load(path).map_err(|error| {
-        match &error {
-            config::LoadError::Read { source, .. } => {
-                eprintln!("vipwatch: {error}: {source}\nName the configuration with --config PATH; probes.toml in the sources is a commented sample.");
-            }
-            config::LoadError::Faults(faults) => {
-                eprint!("{}", faults.render(std::io::stderr().is_terminal()));
-            }
+    match error {
+        config::LoadError::Read { source, .. } => {
+            eprintln!(
+                "vipwatch: {error}: {source}\nName the configuration with --config PATH; probes.toml in the sources is a commented sample."
+            );
         }
-        exit::CONFIG
-    })
+        config::LoadError::Faults(faults) => {
+            eprint!("{}", faults.render(std::io::stderr().is_terminal()));
+        }
+    }
+    exit::CONFIG
 }

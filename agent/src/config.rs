@@ -17,6 +17,7 @@ mod choice;
 mod cluster;
 mod conflict;
 mod connectivity;
+mod contact;
 mod departure;
 mod dns;
 mod duration;
@@ -72,6 +73,7 @@ pub use self::{
     agent::Agent,
     cluster::Cluster,
     connectivity::{Connectivity, ConnectivityTarget},
+    contact::{Contact, Pass, contact},
     departure::Departure,
     duration::{read as read_duration, show as show_duration},
     echo::Echo,
@@ -199,6 +201,11 @@ table! {
 /// # Errors
 /// When the file cannot be read, and when it has faults.
 pub fn load(path: &Path) -> Result<Config, LoadError> {
+    Ok(parse(&source(path)?, path, &|name| std::env::var(name).ok())?)
+}
+
+/// The text of the file.
+fn source(path: &Path) -> Result<String, LoadError> {
     let unreadable = |source| LoadError::Read { path: path.to_owned(), source };
     let mut bytes = Vec::new();
     let file = File::open(path).map_err(unreadable)?;
@@ -210,8 +217,7 @@ pub fn load(path: &Path) -> Result<Config, LoadError> {
             .hint("a thousand services fit into a fifth of that: is it the right file?");
         return Err(reader.finish(path).into());
     }
-    let source = String::from_utf8(bytes).map_err(|error| not_utf8(path, &error))?;
-    Ok(parse(&source, path, &|name| std::env::var(name).ok())?)
+    String::from_utf8(bytes).map_err(|error| not_utf8(path, &error).into())
 }
 
 /// Checks `source`, the text of the file `origin`. Relative paths in it are relative to `origin`'s directory.

@@ -1,5 +1,6 @@
 //! Carries out what operators ask for over the API: hands it to the pipeline, which owns the alerts, waits for what it
-//! says, and answers when that is written: it outlives whatever comes next. Every change leaves a line in the log: who,
+//! says, and answers when that is written: it outlives whatever comes next. Where it cannot be written now, the answer
+//! says so: it is done all the same. Every change leaves a line in the log: who,
 //! what, and from where.
 
 mod matcher;
@@ -16,7 +17,8 @@ use vipwatch_model::{dispatch::Silence, notification::Acknowledgement};
 use vipwatch_web::{
     Access, Control, Operator, Outcome, Refusal, Token,
     api::{
-        AcknowledgementView, DeliveryFilter, NewSilence, OutboxEntry, Overview, Retried, Retry, SilenceView,
+        AcknowledgementView, Changed, DeliveryFilter, NewSilence, OutboxEntry, Overview, Retried, Retry,
+        SilenceView,
     },
 };
 
@@ -64,13 +66,9 @@ impl AgentControl {
         reply.ok_or_else(|| Refusal::Unavailable("the agent is ending or stuck: look at its log".to_owned()))
     }
 
-    /// Waits until what the pipeline was asked for is written. It holds even if it cannot be.
-    async fn stored(&self) -> Result<(), Refusal> {
-        self.store.written().await.map_err(|why| {
-            Refusal::Unavailable(format!(
-                "this holds from now on, but could not be stored yet, and a restart before it is would undo it: {why}"
-            ))
-        })
+    /// What the pipeline was asked for, once it is written. It holds even if it cannot be.
+    async fn stored<T: Send>(&self, now: T) -> Changed<T> {
+        Changed { now, not_stored: self.store.written().await.err() }
     }
 
     async fn take_on(
@@ -78,7 +76,7 @@ impl AgentControl {
         alert: String,
         comment: String,
         operator: Operator,
-    ) -> Result<AcknowledgementView, Refusal> {
+    ) -> Result<Changed<AcknowledgementView>, Refusal> {
         let by = Acknowledgement { by: operator.by.clone(), comment, at: self.clock.now() };
         let view = AcknowledgementView { by: by.by.clone(), comment: by.comment.clone(), at: by.at };
         let id = alert.clone();
@@ -88,11 +86,10 @@ impl AgentControl {
         tracing::info!(
             by = %operator.by, peer = %operator.peer, %alert, comment = %view.comment, "an operator took an alert on"
         );
-        self.stored().await?;
-        Ok(view)
+        Ok(self.stored(view).await)
     }
 
-    async fn hush(&self, new: NewSilence, operator: Operator) -> Result<SilenceView, Refusal> {
+    async fn hush(&self, new: NewSilence, operator: Operator) -> Result<Changed<SilenceView>, Refusal> {
         let from = self.clock.now();
         let until = until(&new, from).map_err(|why| Refusal::Unfit(why.to_owned()))?;
         if self.overview.borrow().silences.len() >= MOST_SILENCES {
@@ -115,19 +112,17 @@ impl AgentControl {
             by = %operator.by, peer = %operator.peer, silence = %view.id, until = %view.until, %matcher,
             comment = %view.comment, "an operator silenced alerts"
         );
-        self.stored().await?;
-        Ok(view)
+        Ok(self.stored(view).await)
     }
 
-    async fn end(&self, id: String, operator: Operator) -> Result<SilenceView, Refusal> {
+    async fn end(&self, id: String, operator: Operator) -> Result<Changed<SilenceView>, Refusal> {
         let wanted = id.clone();
         let ended = self.ask(|reply| Command::EndSilence { id: wanted, reply }).await?;
         let Some(ended) = ended else {
             return Err(Refusal::Missing(format!("there is no silence {id:?}; it may be over by now")));
         };
         tracing::info!(by = %operator.by, peer = %operator.peer, silence = %id, "an operator ended a silence");
-        self.stored().await?;
-        Ok(silence_view(&ended))
+        Ok(self.stored(silence_view(&ended)).await)
     }
 }
 
@@ -137,15 +132,15 @@ impl Control for AgentControl {
         alert: String,
         comment: String,
         operator: Operator,
-    ) -> Outcome<'_, AcknowledgementView> {
+    ) -> Outcome<'_, Changed<AcknowledgementView>> {
         Box::pin(self.take_on(alert, comment, operator))
     }
 
-    fn silence(&self, silence: NewSilence, operator: Operator) -> Outcome<'_, SilenceView> {
+    fn silence(&self, silence: NewSilence, operator: Operator) -> Outcome<'_, Changed<SilenceView>> {
         Box::pin(self.hush(silence, operator))
     }
 
-    fn end_silence(&self, id: String, operator: Operator) -> Outcome<'_, SilenceView> {
+    fn end_silence(&self, id: String, operator: Operator) -> Outcome<'_, Changed<SilenceView>> {
         Box::pin(self.end(id, operator))
     }
 

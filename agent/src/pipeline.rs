@@ -196,7 +196,7 @@ impl Pipeline {
         publish.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             self.parts.heartbeat.beat();
-            let due = self.desk.due().map(|due| (due - self.parts.clock.now()).to_std().unwrap_or_default());
+            let wait = self.desk.wait(self.parts.clock.now());
             tokio::select! {
                 round = rounds.recv() => match round {
                     Some(round) => self.take(round),
@@ -211,7 +211,7 @@ impl Pipeline {
                     self.remember(*late);
                     self.retire();
                 }
-                () = tokio::time::sleep(due.unwrap_or_default()), if due.is_some() => self.tend(Effects::default()),
+                () = tokio::time::sleep(wait.unwrap_or_default()), if wait.is_some() => self.tend(Effects::default()),
                 _ = publish.tick() => {
                     self.look_after_vantage();
                     overview.send_replace(self.overview());
@@ -382,7 +382,7 @@ impl Pipeline {
         let changes = self.alerts.update(&known, transition.as_ref(), &nodes, new_id);
         let mut effects = self.desk.take(changes, &self.plan, &self.watched, at);
         let surer = self.desk.dispatcher.judged(&known, &nodes);
-        if surer || !effects.is_empty() || self.desk.due().is_some_and(|due| due <= at) {
+        if surer || !effects.is_empty() || self.desk.is_due(at) {
             self.desk.tend(&self.plan, &mut effects, at);
         }
         if let Some(transition) = &transition {

@@ -12,6 +12,7 @@
 
 mod carry;
 mod deliveries;
+mod listing;
 mod notice;
 mod open;
 mod queue;
@@ -32,7 +33,7 @@ use std::{
 use chrono::{DateTime, Utc};
 use thiserror::Error;
 use tokio::{
-    sync::{mpsc, watch},
+    sync::{Semaphore, mpsc, watch},
     time::timeout,
 };
 use vipwatch_model::{
@@ -49,7 +50,7 @@ use vipwatch_model::{
 
 pub use vipwatch_model::delivery::{Delivery, DeliveryKey, DeliveryState};
 
-pub use deliveries::{Filter, Listed};
+pub use listing::{Filter, Listed};
 pub use notice::{Decided, LaneId, Notice, Refill, Retry};
 pub use open::SCHEMA_VERSION;
 use queue::Queue;
@@ -60,6 +61,9 @@ use crate::{clock::Clock, heartbeat::Heartbeat, plan::Planned};
 
 /// How long [`Store::written`] waits: longer than it takes to find out that the database cannot be written.
 const WRITTEN_WITHIN: Duration = Duration::from_secs(4);
+
+/// How many lists of deliveries are read at once: a small host has to go on probing beside them.
+const READERS: usize = 2;
 
 /// Everything that one round leaves behind; written in one transaction.
 #[derive(Debug, Clone)]
@@ -275,6 +279,7 @@ pub struct Store {
     path: PathBuf,
     queue: Arc<Queue>,
     health: watch::Receiver<Health>,
+    readers: Arc<Semaphore>,
     thread: Mutex<Option<thread::JoinHandle<()>>>,
 }
 
@@ -289,7 +294,8 @@ impl Store {
         let (tell_health, health) = watch::channel(Health::default());
         let writer = writer::Writer::new(options, clock, outlets, Arc::clone(&queue), tell_health);
         let thread = thread::Builder::new().name("store".into()).spawn(move || writer.run())?;
-        Ok(Self { path, queue, health, thread: Mutex::new(Some(thread)) })
+        let readers = Arc::new(Semaphore::new(READERS));
+        Ok(Self { path, queue, health, readers, thread: Mutex::new(Some(thread)) })
     }
 
     /// Hands a record to the writer. Never waits.
@@ -311,13 +317,19 @@ impl Store {
         }
     }
 
-    /// Deliveries that were made or are to be made, newest first.
+    /// Deliveries that were made or are to be made, newest first. Waits until few enough others are being read.
     ///
     /// # Errors
     /// When the database cannot be read.
     pub async fn deliveries(&self, filter: Filter) -> Result<Vec<Listed>, StoreError> {
         let path = self.path.clone();
-        let listed = tokio::task::spawn_blocking(move || deliveries::list(&path, &filter)).await;
+        let place = Arc::clone(&self.readers).acquire_owned().await;
+        let listed = tokio::task::spawn_blocking(move || {
+            // Until it is read, even if nobody waits for it any more.
+            let _place = place;
+            listing::list(&path, &filter)
+        });
+        let listed = listed.await;
         // A panic of the reader has been reported by the panic hook already.
         listed.unwrap_or_else(|_| Ok(Vec::new()))
     }
@@ -366,5 +378,29 @@ impl Store {
 impl Drop for Store {
     fn drop(&mut self) {
         self.queue.close();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn few_lists_are_read_at_once() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("vipwatch.db");
+        open::for_writing(&path).unwrap();
+        let options = Options { path, keep: Duration::from_secs(3_600), buffer: 10 };
+        let (outbox, _outbox) = mpsc::channel(1);
+        let (restored, _restored) = mpsc::channel(1);
+        let outlets = Outlets { outbox, restored, heartbeat: Heartbeat::default() };
+        let store = Store::start(options, Clock::system(), outlets).unwrap();
+        let all_places = u32::try_from(READERS).unwrap();
+        let taken = Arc::clone(&store.readers).acquire_many_owned(all_places).await.unwrap();
+        let mut waits = std::pin::pin!(store.deliveries(Filter::default()));
+        assert!(timeout(Duration::ZERO, &mut waits).await.is_err(), "it is read although nothing is free");
+        drop(taken);
+        assert_eq!(waits.await.unwrap(), []);
+        assert_eq!(store.readers.available_permits(), READERS);
     }
 }

@@ -92,6 +92,9 @@ pub struct Machine {
     pub settled_began: Option<DateTime<Utc>>,
     /// The one before that, if it was another.
     pub settled_before: Option<State>,
+    /// The confirmed state before it became *unknown*, where it is that now: what was seen last.
+    #[serde(default)]
+    pub before: Option<State>,
     /// What the last round said, if it contradicts the state, and for how many rounds on end it was just that.
     pub candidate: Option<(State, Run)>,
     /// The rounds on end that speak against the state, whatever each of them said: see [`Machine::step`].
@@ -130,6 +133,7 @@ impl Default for Machine {
             settled: None,
             settled_began: None,
             settled_before: None,
+            before: None,
             candidate: None,
             away: None,
             blind: 0,
@@ -145,8 +149,9 @@ impl Default for Machine {
 }
 
 impl Machine {
-    /// Takes in what one round said. `fresh` says that it is the probe's first since the agent started, or since it was
-    /// configured anew: such a round counts, but nothing bad is confirmed by it; a good one ends at once what was bad before.
+    /// Takes in what one round said. `fresh` says that it is the probe's first that could see since the agent started, or since
+    /// it was configured anew: such a round counts, but nothing bad is confirmed by it; a good one ends at once what was bad
+    /// before.
     ///
     /// *Better* (*up*, or *idle* unless the state is *up*) has to be said by `resolve_after` rounds on end that agree.
     /// *Worse* has to be said by as many rounds on end as its rule asks for, of which the last names the state: faults
@@ -200,7 +205,7 @@ impl Machine {
         let confirmed = run.rounds >= rule.rounds && now - run.began >= rule.lasting;
         let better = self.is_better(observed);
         // What is well after the agent was away got well meanwhile.
-        let got_well = fresh && better && self.state.is_bad();
+        let got_well = fresh && better && self.seen().is_bad();
         let waits = fresh && !better;
         (got_well || (confirmed && !waits)).then(|| self.change(observed, now, run.began))
     }
@@ -249,7 +254,13 @@ impl Machine {
         }
     }
 
-    /// Whether the last round said what the state says: nothing is being counted.
+    /// The confirmed state, or the one before it where nothing could be seen for so long that it is *unknown*.
+    #[must_use]
+    pub fn seen(&self) -> State {
+        self.before.unwrap_or(self.state)
+    }
+
+    /// Whether the last round could see, and said what the state says: nothing is being counted.
     #[must_use]
     pub fn is_steady(&self) -> bool {
         self.candidate.is_none() && self.blind == 0
@@ -342,13 +353,13 @@ impl Machine {
 
     fn change(&mut self, to: State, now: DateTime<Utc>, began: DateTime<Utc>) -> Transition {
         let from = std::mem::replace(&mut self.state, to);
+        self.before = (to == State::Unknown).then_some(from);
         if !matches!(to, State::Unknown | State::Down) && self.settled != Some(to) {
             self.settled_before = self.settled.replace(to);
             self.settled_began = Some(began);
         }
         self.since = Some(now);
         self.began = Some(began);
-        self.blind = 0;
         self.forget();
         self.forget_window();
         Transition { from, to, at: now }

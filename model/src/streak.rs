@@ -17,8 +17,8 @@ pub struct Streak {
 }
 
 impl Streak {
-    /// Takes in whether a round noted it. A `fresh` round counts, but confirms nothing; where it does not note it any
-    /// more, that is enough for the end.
+    /// Takes in whether a round noted it. A `fresh` round counts, but confirms nothing; where it does not note any more what
+    /// holds, that is enough for the end.
     pub fn step(&mut self, noted: bool, now: DateTime<Utc>, rule: &Rule, fresh: bool) {
         let window = rule.of.max(rule.rounds).clamp(1, LONGEST_WINDOW);
         let lately = self.noted << (LONGEST_WINDOW - window) != 0;
@@ -34,8 +34,8 @@ impl Streak {
         }
         let quiet = self.noted.trailing_zeros();
         let over = if self.holds.is_some() { rule.resolve_after.clamp(1, LONGEST_WINDOW) } else { window };
-        // What is not noted any more after the agent was away was mended meanwhile.
-        if quiet >= over || (fresh && !noted) {
+        // What held before the agent was away, and is not noted any more, was mended meanwhile.
+        if quiet >= over || (fresh && !noted && self.holds.is_some()) {
             *self = Self::default();
         }
     }
@@ -97,5 +97,19 @@ mod tests {
         assert_eq!(streak.holds(), None);
         streak.step(true, now + TimeDelta::seconds(10), &rule(1, 1, 0), false);
         assert_eq!(streak.holds(), Some(now));
+    }
+    #[test]
+    fn a_fresh_round_ends_only_what_holds() {
+        let now = DateTime::UNIX_EPOCH;
+        let rule = rule(3, 5, 0);
+        let after = |rounds: [bool; 5], fresh: usize| {
+            let mut streak = Streak::default();
+            for (i, noted) in rounds.into_iter().enumerate() {
+                streak.step(noted, now, &rule, i == fresh);
+            }
+            streak
+        };
+        assert_eq!(after([true, true, false, false, true], 2).holds(), Some(now));
+        assert!(after([true, true, true, true, false], 4).is_over());
     }
 }

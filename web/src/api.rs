@@ -4,6 +4,7 @@
 //! Every time is UTC and every duration carries its unit in its name.
 
 mod alert;
+mod changed;
 mod connectivity;
 mod delivery;
 mod egress;
@@ -16,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 pub use alert::{AcknowledgementView, AlertView, HoldView, NewAcknowledgement, Severity, TransitionView};
+pub use changed::Changed;
 pub use connectivity::{ConnectivityTargetView, ConnectivityView};
 pub use delivery::{
     CircuitView, DELIVERIES, DeliveryFilter, DeliveryState, DeliveryView, OutboxEntry, ReceiverView,

@@ -4,7 +4,9 @@ use std::net::SocketAddr;
 
 use futures_util::future::BoxFuture;
 
-use crate::api::{AcknowledgementView, DeliveryFilter, NewSilence, OutboxEntry, Retried, Retry, SilenceView};
+use crate::api::{
+    AcknowledgementView, Changed, DeliveryFilter, NewSilence, OutboxEntry, Retried, Retry, SilenceView,
+};
 
 /// Who asks for a change, for the log and for those who are told of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,13 +41,13 @@ pub trait Control: Send + Sync + 'static {
         alert: String,
         comment: String,
         operator: Operator,
-    ) -> Outcome<'_, AcknowledgementView>;
+    ) -> Outcome<'_, Changed<AcknowledgementView>>;
 
     /// Silences alerts from now on. That its matcher says something, or that all alerts are meant, has been checked.
-    fn silence(&self, silence: NewSilence, operator: Operator) -> Outcome<'_, SilenceView>;
+    fn silence(&self, silence: NewSilence, operator: Operator) -> Outcome<'_, Changed<SilenceView>>;
 
     /// Ends a silence before its time; gives it back as it ended.
-    fn end_silence(&self, id: String, operator: Operator) -> Outcome<'_, SilenceView>;
+    fn end_silence(&self, id: String, operator: Operator) -> Outcome<'_, Changed<SilenceView>>;
 
     /// Lists deliveries, the newest first.
     fn deliveries(&self, filter: DeliveryFilter) -> Outcome<'_, Vec<OutboxEntry>>;

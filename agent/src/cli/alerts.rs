@@ -4,10 +4,10 @@ use std::{collections::HashSet, process::ExitCode};
 
 use chrono::{DateTime, Utc};
 use clap::Args;
-use comfy_table::{Cell, Color, ContentArrangement, Table, presets::UTF8_HORIZONTAL_ONLY};
+use comfy_table::{Cell, Color, ColumnConstraint, ContentArrangement, Table, presets::UTF8_HORIZONTAL_ONLY};
 use vipwatch_web::api::{AcknowledgementView, AlertView, DeliveryState, NewAcknowledgement, Severity};
 
-use super::remote::{Remote, Signature, Trouble, pick, plain, say, telling_length};
+use super::remote::{Remote, Signature, Trouble, pick, plain, say, stored, telling_length};
 use crate::{clock::Clock, config};
 
 #[derive(Debug, Args)]
@@ -59,7 +59,7 @@ impl Ack {
         let alerts: Vec<AlertView> = client.get(&["alerts"], &[]).await?;
         let id = pick(alerts.iter().map(|alert| alert.id.as_str()), &self.id, "open alert")?;
         let body = NewAcknowledgement { by: self.signature.name(), comment: self.comment };
-        let done: AcknowledgementView = client.post(&["alerts", id, "acknowledgement"], &body).await?;
+        let done: AcknowledgementView = stored(client.post(&["alerts", id, "acknowledgement"], &body).await?);
         let alert = alerts.iter().find(|alert| alert.id == id);
         let title = alert.map_or_else(String::new, |alert| plain(&alert.title));
         Ok(format!("{} has taken on: {title}. Reminders of it stop.\n", plain(&done.by)))
@@ -69,7 +69,8 @@ impl Ack {
 fn table(alerts: &[AlertView], now: DateTime<Utc>) -> Table {
     let mut table = Table::new();
     table.load_style(UTF8_HORIZONTAL_ONLY).set_content_arrangement(ContentArrangement::Dynamic);
-    table.set_header(["Alert", "Severity", "Kind", "Subject", "Since", "State"]);
+    table.set_header(["Alert", "Subject", "State"]);
+    whole(&mut table, 0);
     let length = telling_length(alerts.iter().map(|alert| alert.id.as_str()));
     for (alert, explained) in with_consequences(alerts) {
         let (word, color) = match alert.severity {
@@ -78,16 +79,23 @@ fn table(alerts: &[AlertView], now: DateTime<Utc>) -> Table {
             Severity::Info => ("info", Color::Blue),
         };
         let indent = if explained { "└ " } else { "" };
+        let id = alert.id.get(..length).unwrap_or(&alert.id);
+        let (probe, title) = (plain(&alert.probe), plain(&alert.title));
+        let since = format!("since {}, {}", clock(alert.opened_at, now), span(alert.opened_at, now));
         table.add_row([
-            Cell::new(plain(alert.id.get(..length).unwrap_or(&alert.id))),
-            Cell::new(word).fg(color),
-            Cell::new(plain(&alert.kind)),
-            Cell::new(format!("{indent}{}\n{}", plain(&alert.probe), plain(&alert.title))),
-            Cell::new(format!("{}\n{} ago", clock(alert.opened_at, now), span(alert.opened_at, now))),
+            Cell::new(format!("{}\n{word}\n{}", plain(id), plain(&alert.kind))).fg(color),
+            Cell::new(format!("{indent}{probe}\n{title}\n{since}")),
             Cell::new(plain(&standing(alert, now))),
         ]);
     }
     table
+}
+
+/// Keeps the cells of a column whole, such as ids, which are copied: the others make room.
+pub(super) fn whole(table: &mut Table, column: usize) {
+    if let Some(column) = table.column_mut(column) {
+        column.set_constraint(ColumnConstraint::ContentWidth);
+    }
 }
 
 /// The alerts, each followed by those that it explains or makes pointless, which are marked.
@@ -203,6 +211,22 @@ mod tests {
             alert: None,
         });
         assert_eq!(standing(&held, now), "held: maintenance window nightly until 2026-11-24 10:05:00Z");
+    }
+
+    #[test]
+    fn ids_and_kinds_stay_whole_on_a_narrow_terminal() {
+        let alerts = [
+            AlertView { kind: "certificate_expiring".to_owned(), ..alert("01a20779-232b-7000") },
+            AlertView { probe: "very-long-name.".repeat(9), ..alert("01a20779-2331-7000") },
+        ];
+        let mut table = table(&alerts, at("10:05:00"));
+        let shown = table.force_no_tty().set_width(80).to_string();
+        for whole in
+            ["01a20779-232", "01a20779-233", "certificate_expiring", "about to be told", "10:00:00Z, 5m"]
+        {
+            assert!(shown.contains(&format!(" {whole} ")), "{whole}\n{shown}");
+        }
+        assert!(shown.lines().all(|line| line.chars().count() <= 80), "{shown}");
     }
 
     #[test]

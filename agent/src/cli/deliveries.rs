@@ -8,7 +8,7 @@ use comfy_table::{Cell, Color, ContentArrangement, Table, presets::UTF8_HORIZONT
 use vipwatch_web::api::{DELIVERIES, DeliveryState, OutboxEntry, RefusedRetry, Retried};
 
 use super::{
-    alerts::{clock, span},
+    alerts::{clock, span, whole},
     remote::{Remote, Signature, Trouble, plain, say},
 };
 use crate::clock::Clock;
@@ -185,7 +185,8 @@ fn word(state: DeliveryState) -> &'static str {
 fn table(entries: &[OutboxEntry], now: DateTime<Utc>) -> Table {
     let mut table = Table::new();
     table.load_style(UTF8_HORIZONTAL_ONLY).set_content_arrangement(ContentArrangement::Dynamic);
-    table.set_header(["ID", "Written", "Receiver", "Tells", "State"]);
+    table.set_header(["ID", "Receiver", "Tells", "State"]);
+    whole(&mut table, 0);
     for entry in entries {
         let color = match entry.state {
             DeliveryState::Pending => Color::Yellow,
@@ -195,8 +196,7 @@ fn table(entries: &[OutboxEntry], now: DateTime<Utc>) -> Table {
         };
         table.add_row([
             Cell::new(plain(&entry.id)),
-            Cell::new(clock(entry.created_at, now)),
-            Cell::new(plain(&entry.receiver)),
+            Cell::new(format!("{}\n{}", plain(&entry.receiver), clock(entry.created_at, now))),
             Cell::new(plain(&tells(entry))),
             Cell::new(plain(&standing(entry, now))).fg(color),
         ]);
@@ -294,5 +294,27 @@ mod tests {
         assert_eq!(said(DeliveryState::Superseded, 0, None), "left out, need not be told any more");
         let told = tells(&entry(DeliveryState::Pending, 0, None));
         assert_eq!(told, "opened: node-1 does not answer (and 1 more)");
+    }
+    #[test]
+    fn ids_and_receivers_stay_whole_on_a_narrow_terminal() {
+        let now: DateTime<Utc> = "2026-11-23T10:05:00Z".parse().unwrap();
+        let entry = OutboxEntry {
+            id: "1234567".to_owned(),
+            receiver: "night-shift-pager".to_owned(),
+            event: "acknowledged".to_owned(),
+            alerts: vec!["a".to_owned()],
+            title: "default/echo loses its clients' source addresses ".repeat(3),
+            state: DeliveryState::Dead,
+            attempts: 3,
+            created_at: now - chrono::TimeDelta::days(1),
+            next_at: None,
+            done_at: Some(now),
+            last_error: Some("no_spaces_in_it".repeat(20)),
+        };
+        let shown = table(&[entry], now).force_no_tty().set_width(80).to_string();
+        for whole in ["1234567", "night-shift-pager", "2026-11-22 10:05:00Z"] {
+            assert!(shown.contains(&format!(" {whole} ")), "{whole}\n{shown}");
+        }
+        assert!(shown.lines().all(|line| line.chars().count() <= 80), "{shown}");
     }
 }

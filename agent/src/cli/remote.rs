@@ -1,6 +1,11 @@
 //! The running agent, asked over its API: where it is, and what it says.
 
-use std::{env, net::IpAddr, process::ExitCode, time::Duration};
+use std::{
+    env,
+    net::{IpAddr, SocketAddr},
+    process::ExitCode,
+    time::Duration,
+};
 
 use clap::Args;
 use nix::unistd;
@@ -9,12 +14,12 @@ use reqwest::{
     header::{AUTHORIZATION, HeaderValue},
 };
 use serde::{Serialize, de::DeserializeOwned};
-use vipwatch_web::api::Problem;
+use vipwatch_web::api::{Changed, Problem};
 
 use super::ConfigFile;
 use crate::{
     app,
-    config::{self, Secret},
+    config::{self, Pass, Secret},
     exit,
 };
 
@@ -89,15 +94,25 @@ impl Remote {
     /// A client for the agent.
     pub(super) fn client(&self) -> Result<Client, Trouble> {
         let given = env::var(TOKEN).ok().filter(|token| !token.is_empty()).map(Secret::from);
-        let (base, token) = match &self.agent {
+        let (base, pass) = match &self.agent {
             // The configuration's token is for the configuration's agent.
-            Some(url) => (url.clone(), given),
+            Some(url) => (url.clone(), Pass::Needless),
             None => {
-                let config = app::load(&self.file.path()).map_err(Trouble::Shown)?;
-                let token = given.or(config.agent.api_token.clone());
-                (local(&config.agent)?, token)
+                let contact = config::contact(&self.file.path()).map_err(|error| {
+                    let code = app::explain(&error);
+                    eprintln!(
+                        "vipwatch: where the agent listens is not known: --agent URL asks it all the same"
+                    );
+                    Trouble::Shown(code)
+                })?;
+                (local(contact.listen)?, contact.api_token)
             }
         };
+        let is_kept_back = given.is_none() && pass == Pass::Unknown;
+        let token = given.or(match pass {
+            Pass::Known(token) => Some(token),
+            Pass::Needless | Pass::Unknown => None,
+        });
         if base.cannot_be_a_base() || !matches!(base.scheme(), "http" | "https") {
             return Err(Trouble::Usage(format!("{base} is no http or https URL")));
         }
@@ -110,19 +125,19 @@ impl Remote {
             .user_agent(concat!("vipwatch/", env!("CARGO_PKG_VERSION")))
             .build()
             .map_err(|error| Trouble::Unreachable(format!("the HTTP client cannot be set up: {error}")))?;
-        Ok(Client { http, base, authorization })
+        Ok(Client { http, base, authorization, is_kept_back })
     }
 }
 
 /// Where the agent of this configuration is found from this host; at `0.0.0.0` and `::` nobody is found.
-fn local(agent: &config::Agent) -> Result<Url, Trouble> {
-    let host = match agent.listen.ip() {
+fn local(listen: SocketAddr) -> Result<Url, Trouble> {
+    let host = match listen.ip() {
         IpAddr::V4(v4) if v4.is_unspecified() => "127.0.0.1".to_owned(),
         IpAddr::V6(v6) if v6.is_unspecified() => "[::1]".to_owned(),
         IpAddr::V4(v4) => v4.to_string(),
         IpAddr::V6(v6) => format!("[{v6}]"),
     };
-    let url = format!("http://{host}:{}/", agent.listen.port());
+    let url = format!("http://{host}:{}/", listen.port());
     Url::parse(&url).map_err(|error| Trouble::Usage(format!("agent.listen makes no URL: {error}")))
 }
 
@@ -138,6 +153,8 @@ pub(super) struct Client {
     http: reqwest::Client,
     base: Url,
     authorization: Option<HeaderValue>,
+    /// The configuration has a token that could not be read from here.
+    is_kept_back: bool,
 }
 
 impl Client {
@@ -205,7 +222,10 @@ impl Client {
     /// The agent's own words, and for a missing token where this side takes it from.
     fn refusal(&self, status: StatusCode, detail: &str) -> String {
         match (status, &self.authorization) {
-            (StatusCode::UNAUTHORIZED, None) => format!("{detail}. Here: {TOKEN}=TOKEN vipwatch .."),
+            (StatusCode::UNAUTHORIZED, None) => {
+                let why = if self.is_kept_back { " (the configuration's cannot be read by you)" } else { "" };
+                format!("{detail}. Here: {TOKEN}=TOKEN vipwatch ..{why}")
+            }
             _ => detail.to_owned(),
         }
     }
@@ -247,6 +267,17 @@ pub(super) fn say(outcome: Result<String, Trouble>) -> ExitCode {
         }
         Err(trouble) => trouble.tell(),
     }
+}
+
+/// Warns of a change that holds, but that a restart would undo as yet; what has changed.
+pub(super) fn stored<T>(changed: Changed<T>) -> T {
+    if let Some(why) = changed.not_stored {
+        eprintln!(
+            "vipwatch: this holds from now on, but is not stored yet, and a restart before it is would undo it: {}",
+            plain(&why)
+        );
+    }
+    changed.now
 }
 
 /// `text` without what would drive the terminal.

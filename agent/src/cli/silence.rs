@@ -9,8 +9,8 @@ use vipwatch_model::alert::{AlertKind, Severity};
 use vipwatch_web::api::{self, MatcherView, NewSilence, SilenceView};
 
 use super::{
-    alerts::{clock, span},
-    remote::{Remote, Signature, Trouble, pick, plain, say, telling_length},
+    alerts::{clock, span, whole},
+    remote::{Remote, Signature, Trouble, pick, plain, say, stored, telling_length},
 };
 use crate::{clock::Clock, config};
 
@@ -91,7 +91,7 @@ impl Silence {
             by: self.signature.name(),
             comment: self.comment,
         };
-        let done: SilenceView = self.remote.client()?.post(&["silences"], &body).await?;
+        let done: SilenceView = stored(self.remote.client()?.post(&["silences"], &body).await?);
         let (id, until) = (plain(&done.id), clock(done.until, done.from));
         Ok(format!("Silence {id} holds until {until}: {}.\n", words(&done.matcher)))
     }
@@ -124,7 +124,7 @@ impl Unsilence {
         let silences: Vec<SilenceView> = client.get(&["silences"], &[]).await?;
         let id = pick(silences.iter().map(|silence| silence.id.as_str()), &self.id, "silence")?;
         let by = self.signature.name();
-        let ended: SilenceView = client.delete(&["silences", id], &[("by", &by)]).await?;
+        let ended: SilenceView = stored(client.delete(&["silences", id], &[("by", &by)]).await?);
         Ok(format!("The silence by {} is over: {}.\n", plain(&ended.by), words(&ended.matcher)))
     }
 }
@@ -170,15 +170,15 @@ fn label(text: &str) -> Result<(String, String), String> {
 fn table(silences: &[SilenceView], now: DateTime<Utc>) -> Table {
     let mut table = Table::new();
     table.load_style(UTF8_HORIZONTAL_ONLY).set_content_arrangement(ContentArrangement::Dynamic);
-    table.set_header(["Silence", "What", "Until", "By", "Why"]);
+    table.set_header(["Silence", "What", "Why"]);
+    whole(&mut table, 0);
     let length = telling_length(silences.iter().map(|silence| silence.id.as_str()));
     for silence in silences {
+        let id = silence.id.get(..length).unwrap_or(&silence.id);
         table.add_row([
-            plain(silence.id.get(..length).unwrap_or(&silence.id)),
+            format!("{}\nuntil {}\nfor {}", plain(id), clock(silence.until, now), span(now, silence.until)),
             words(&silence.matcher),
-            format!("{}\nin {}", clock(silence.until, now), span(now, silence.until)),
-            plain(&silence.by),
-            plain(&silence.comment),
+            format!("{}\nby {}", plain(&silence.comment), plain(&silence.by)),
         ]);
     }
     table
@@ -219,6 +219,30 @@ mod tests {
             ..MatcherView::default()
         };
         assert_eq!(words(&matcher), "severity info, service shop/* or mail/postfix, label team=web");
+    }
+
+    #[test]
+    fn ids_stay_whole_on_a_narrow_terminal() {
+        let now: DateTime<Utc> = "2026-11-23T10:00:00Z".parse().unwrap();
+        let silence = |id: &str| SilenceView {
+            id: id.to_owned(),
+            matcher: MatcherView { services: vec!["shop/front".repeat(20)], ..MatcherView::default() },
+            from: now,
+            until: now + chrono::TimeDelta::hours(40),
+            by: "kim@bastion".repeat(5),
+            comment: "new switches".repeat(9),
+        };
+        let silences = [silence("01a20779-1fb1-7000-8000-1"), silence("01a20779-1fb1-7000-8000-2")];
+        let shown = table(&silences, now).force_no_tty().set_width(80).to_string();
+        for whole in [
+            "01a20779-1fb1-7000-8000-1",
+            "01a20779-1fb1-7000-8000-2",
+            "until 2026-11-25 02:00:00Z",
+            "for 1d16h",
+        ] {
+            assert!(shown.contains(&format!(" {whole} ")), "{whole}\n{shown}");
+        }
+        assert!(shown.lines().all(|line| line.chars().count() <= 80), "{shown}");
     }
 
     #[test]

@@ -105,7 +105,7 @@ impl AgentTable {
     }
 
     /// The token, if there is one; nothing at all after a fault.
-    fn api_token(&self, reader: &mut Reader<'_>) -> Option<Option<Secret>> {
+    pub(super) fn api_token(&self, reader: &mut Reader<'_>) -> Option<Option<Secret>> {
         reader.exclusive(&[
             ("api_token", self.api_token.written()),
             ("api_token_file", self.api_token_file.written()),

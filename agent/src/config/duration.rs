@@ -23,6 +23,11 @@ pub(super) const DAY: u64 = 24 * HOUR;
 pub(super) struct Time<const MIN: u64, const MAX: u64>(Duration);
 
 impl<const MIN: u64, const MAX: u64> Time<MIN, MAX> {
+    /// So many seconds, or as many as there may be.
+    pub(super) fn seconds(seconds: u64) -> Self {
+        Self(Duration::from_millis((seconds * SECOND).clamp(MIN, MAX)))
+    }
+
     pub(super) fn get(self) -> Duration {
         self.0
     }

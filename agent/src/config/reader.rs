@@ -180,7 +180,22 @@ impl<'a> Reader<'a> {
 
     /// What the references to the environment in a string stand for.
     pub(super) fn references(&self, value: &Toml<'_>) -> Vec<Secret> {
-        let text = value.get_ref().as_str().unwrap_or_default();
+        self.stand_for(value.get_ref().as_str().unwrap_or_default())
+    }
+
+    /// The `text` of a file that is named at `place`, with its references to the environment replaced, and what they stand
+    /// for.
+    pub(super) fn interpolated(&mut self, text: &str, place: &Span) -> Option<(String, Vec<Secret>)> {
+        match interpolate::interpolate(text, self.env) {
+            Ok(replaced) => Some((replaced, self.stand_for(text))),
+            Err(errors) => {
+                errors.into_iter().for_each(|error| self.complain(place.clone(), error.complaint));
+                None
+            }
+        }
+    }
+
+    fn stand_for(&self, text: &str) -> Vec<Secret> {
         interpolate::values(text, self.env).into_iter().map(Secret::from).collect()
     }
 

@@ -32,13 +32,19 @@ use self::{
     email::EmailTable,
     endpoint::EndpointTable,
     exec::ExecTable,
-    kind::{LOGIN, TOKEN},
+    kind::{LIMITED, LOGIN, TOKEN},
     ntfy::NtfyTable,
     pagerduty::PagerDutyTable,
     rate_limit::RateLimitTable,
     webhook::WebhookTable,
 };
-use super::{auth::AuthTable, duration::Time, name::Name, reader::Reader, table::table};
+use super::{
+    auth::AuthTable,
+    duration::Time,
+    name::Name,
+    reader::{Reader, Slot},
+    table::table,
+};
 
 /// Someone to tell about alerts.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -128,9 +134,11 @@ table! {
         required name: Name,
         /// How it is told.
         decides kind: Kind,
-        /// How long one attempt may take.
-        default timeout: Time<100, 300_000> = "10s",
-        /// How many notifications it gets at most. What is beyond comes later, in one digest.
+        /// How long one attempt may take. Left out: 10s; with email, where servers look through a mail before they
+        /// answer, 60s.
+        optional timeout: Time<100, 300_000>,
+        /// How many notifications it gets at most. What is beyond comes later, in one digest. Not with alertmanager, which
+        /// groups by itself.
         optional rate_limit: RateLimitTable,
         /// Where it listens.
         flatten endpoint: EndpointTable,
@@ -152,9 +160,12 @@ table! {
 }
 
 impl ReceiverTable {
-    pub(super) fn resolve(self, reader: &mut Reader<'_>) -> Option<Receiver> {
+    pub(super) fn resolve(mut self, reader: &mut Reader<'_>) -> Option<Receiver> {
         self.check(reader);
         let kind = self.kind.given()?.value;
+        if self.timeout.is_absent() {
+            self.timeout = Slot::built_in(kind.usual_timeout());
+        }
         let rate_limit = match self.rate_limit.clone().optional() {
             Some(Some(limit)) => limit.resolve().map(Some),
             absent_or_faulty => absent_or_faulty.map(|_| None),
@@ -188,6 +199,8 @@ impl ReceiverTable {
     /// Reports the keys that mean nothing to such a receiver.
     fn check(&self, reader: &mut Reader<'_>) {
         let Some(kind) = self.kind.given() else { return };
+        // An Alertmanager is told again of all that is open: waiting would only delay the first time.
+        kind.takes("rate_limit", &self.rate_limit, LIMITED, reader);
         self.endpoint.check(kind, reader);
         self.auth.check(kind, LOGIN, TOKEN, reader);
         kind.takes("method", &self.webhook.method, &[Kind::Webhook], reader);

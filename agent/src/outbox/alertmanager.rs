@@ -16,7 +16,8 @@ use std::{
 };
 
 use chrono::{DateTime, TimeDelta, Utc};
-use futures_util::future::join_all;
+use futures_util::{FutureExt as _, StreamExt as _, stream::FuturesUnordered};
+use tokio::time::{Instant, timeout_at};
 
 use self::entry::Entry;
 use super::{
@@ -27,6 +28,10 @@ use super::{
 };
 use crate::config;
 
+/// How long an attempt waits for the others once one of them has it: one that hangs must not hold up what follows.
+const GRACE: Duration = Duration::from_millis(500);
+/// The same when alerts are told again. Longer, as it is the only way in which one that is slow hears of them.
+const REFRESH_GRACE: Duration = Duration::from_secs(2);
 /// For how many intervals an open alert counts without being told again.
 const LASTS: i32 = 4;
 /// The most alerts in one request, so that it stays within what proxies let through.
@@ -81,9 +86,10 @@ impl Alertmanager {
     pub async fn attempt(&self, message: &Message<'_>, exchanges: &mut Exchanges) -> Reply {
         let entries = entry::told_by(message.notification, self.lasting(message.now));
         self.remember(&entries, message.now);
-        match self.tell(&entries, message.now, exchanges).await {
-            // The others get it when it is told again. Somebody who tries the receiver wants to hear of them.
-            Reply::LaterInPart { .. } if !exchanges.are_wanted() => Reply::Taken,
+        // The others get it when it is told again. Somebody who tries the receiver wants to hear of them.
+        let grace = (!exchanges.are_wanted()).then_some(GRACE);
+        match self.tell(&entries, message.now, grace, exchanges).await {
+            Reply::LaterInPart { .. } if grace.is_some() => Reply::Taken,
             reply => reply,
         }
     }
@@ -97,7 +103,7 @@ impl Alertmanager {
         let open = known.filter(|standing| !over.contains(&standing.alert.id));
         entries.extend(open.map(|standing| Entry::standing(standing, until)));
         if !entries.is_empty() {
-            self.tell(&entries, now, &mut Exchanges::unwanted()).await;
+            self.tell(&entries, now, Some(REFRESH_GRACE), &mut Exchanges::unwanted()).await;
         }
     }
 
@@ -123,8 +129,15 @@ impl Alertmanager {
         ended.iter().map(|(_, entry)| entry.clone()).collect()
     }
 
-    /// Tells every Alertmanager, all of them at the same time.
-    async fn tell(&self, entries: &[Entry], now: DateTime<Utc>, exchanges: &mut Exchanges) -> Reply {
+    /// Tells every Alertmanager, all of them at the same time. As soon as one has it, the others are waited for no longer than
+    /// `grace`; then they are cut off, so that nothing old is on its way to them when the next is told.
+    async fn tell(
+        &self,
+        entries: &[Entry],
+        now: DateTime<Utc>,
+        grace: Option<Duration>,
+        exchanges: &mut Exchanges,
+    ) -> Reply {
         let mut bodies = Vec::new();
         for batch in entries.chunks(BATCH) {
             match serde_json::to_string(batch) {
@@ -134,9 +147,21 @@ impl Alertmanager {
                 }
             }
         }
-        let told = self.servers.iter().map(|server| server.tell(&bodies, now, exchanges.apart()));
+        let telling = self.servers.iter().enumerate().map(|(place, server)| {
+            let told = server.tell(&bodies, now, exchanges.apart());
+            told.map(move |answer| (place, answer))
+        });
+        let mut telling: FuturesUnordered<_> = telling.collect();
+        let mut answers: Vec<_> = self.servers.iter().map(|_| (late(), exchanges.apart())).collect();
+        let mut deadline = None;
+        while let Some((place, answer)) = until(deadline, telling.next()).await.flatten() {
+            if answer.0 == Reply::Taken && deadline.is_none() {
+                deadline = grace.map(|grace| Instant::now() + grace);
+            }
+            answers[place] = answer;
+        }
         let mut replies = Vec::new();
-        for (server, (reply, apart)) in self.servers.iter().zip(join_all(told).await) {
+        for (server, (reply, apart)) in self.servers.iter().zip(answers) {
             server.note(&reply, &self.name);
             exchanges.take_in(apart);
             replies.push((server.origin.as_str(), reply));
@@ -175,6 +200,19 @@ impl Server {
             None if failed => tracing::info!(%receiver, %origin, "an Alertmanager takes alerts again"),
             _ => {}
         }
+    }
+}
+
+/// The reply of one that has not said anything.
+fn late() -> Reply {
+    Reply::Later { error: "no reply in time".to_owned(), retry_after: None }
+}
+
+/// What `work` comes to, or nothing when it takes longer than until `deadline`.
+async fn until<T>(deadline: Option<Instant>, work: impl Future<Output = T>) -> Option<T> {
+    match deadline {
+        Some(deadline) => timeout_at(deadline, work).await.ok(),
+        None => Some(work.await),
     }
 }
 

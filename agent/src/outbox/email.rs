@@ -6,6 +6,7 @@
 
 mod html;
 mod letter;
+mod reach;
 mod recipients;
 mod refusal;
 mod wire;
@@ -20,7 +21,7 @@ use lettre::transport::smtp::{
     response::Response,
 };
 use rustls::pki_types::ServerName;
-use tokio::{net::TcpStream, time::timeout};
+use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
 use self::{
@@ -141,16 +142,20 @@ impl Email {
                 continue;
             }
             server.command(Data).await.map_err(failed(Stage::Letter))?;
-            *received = Some(server.message(letter).await.map_err(failed(Stage::Letter))?);
-            recipients.reached(&welcome);
+            recipients.hand_over(welcome);
+            let answer = server.message(letter).await;
+            if answer.as_ref().map_or_else(|error| error.status().is_some(), |_| true) {
+                recipients.mail_answered(answer.is_ok());
+            }
+            *received = Some(answer.map_err(failed(Stage::Letter))?);
         }
         Ok(server)
     }
 
     /// A connection on which a mail may be sent: encrypted and known to the server, as far as that is configured.
     async fn connect(&self) -> Result<AsyncSmtpConnection, Refusal> {
-        let (host, port) = (self.config.server.host.to_string(), self.config.server.port);
-        let tcp = TcpStream::connect((host, port)).await.map_err(|error| Refusal::unreachable(&error))?;
+        let tcp = reach::connect(&self.config.server, self.timeout).await;
+        let tcp = tcp.map_err(|error| Refusal::unreachable(&error))?;
         let peer = tcp.peer_addr().map_err(|error| Refusal::unreachable(&error))?;
         let wire: Box<dyn AsyncTokioStream> = match &self.security {
             Security::None | Security::StartTls(_) => Box::new(Wire::new(tcp, peer)),

@@ -1,7 +1,9 @@
 //! What went to and fro in an attempt, for somebody who tries a receiver: without its secrets.
 
+use base64::prelude::{BASE64_STANDARD, Engine as _};
 use reqwest::{Url, header::HeaderMap};
 use serde::Serialize;
+use url::{Position, form_urlencoded};
 
 use crate::config::Secret;
 
@@ -11,8 +13,8 @@ const LONGEST_BODY: usize = 64 * 1024;
 const MASKED: &str = "***";
 /// Shorter texts are no secrets; blanking them would only spoil what is shown.
 const SHORTEST_SECRET: usize = 4;
-/// Shorter parts of a URL are words like `hook`.
-const SHORTEST_SEGMENT: usize = 8;
+/// Shorter parts of a URL are words like `hook`, if they are made of small letters alone.
+const LONGEST_WORD: usize = 7;
 
 /// What was sent, and what came back.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -114,16 +116,28 @@ impl Mask {
     pub fn of_request(url: &Url, headers: &HeaderMap, more: &[Secret]) -> Self {
         let mut secrets = more.to_vec();
         let mut secret = |text: &str| secrets.push(Secret::from(text.to_owned()));
-        secret(url.username());
-        secret(url.password().unwrap_or_default());
-        let segments = url.path_segments().into_iter().flatten();
-        let values: Vec<_> = url.query_pairs().map(|(_, value)| value).collect();
-        let parts = segments.chain(values.iter().map(AsRef::as_ref));
-        parts.filter(|part| part.len() >= SHORTEST_SEGMENT).for_each(&mut secret);
+        let login = [url.username(), url.password().unwrap_or_default()];
+        login.iter().flat_map(|part| forms(part)).for_each(|part| secret(&part));
+        let whole = &url[Position::BeforePath..Position::AfterQuery];
+        if whole.get(1..).is_some_and(|rest| rest.contains(['/', '?'])) {
+            secret(whole);
+        }
+        let values = url.query().unwrap_or_default().split('&');
+        let values = values.map(|pair| pair.split_once('=').map_or(pair, |(_, value)| value));
+        let parts = url.path_segments().into_iter().flatten().chain(values).filter(|part| !is_word(part));
+        parts.flat_map(forms).for_each(|part| secret(&part));
         for value in headers.values().filter(|value| value.is_sensitive()) {
-            // Of credentials, what follows the scheme is the secret.
+            // Of credentials, what follows the scheme is the secret, and in it the password.
             let text = String::from_utf8_lossy(value.as_bytes());
-            secret(text.rsplit(' ').next().unwrap_or_default());
+            let credentials = text.rsplit(' ').next().unwrap_or_default();
+            if text.starts_with("Basic ")
+                && let Ok(pair) = BASE64_STANDARD.decode(credentials)
+            {
+                let pair = String::from_utf8_lossy(&pair);
+                secret(&pair);
+                secret(pair.split_once(':').map_or("", |(_, password)| password));
+            }
+            secret(credentials);
             secret(&text);
         }
         Self::new(secrets)
@@ -149,6 +163,20 @@ impl Mask {
         }
         plain
     }
+}
+
+/// Whether a part of a URL says what is there, rather than being a secret.
+fn is_word(part: &str) -> bool {
+    part.len() <= LONGEST_WORD && part.bytes().all(|byte| byte.is_ascii_lowercase())
+}
+
+/// A part of a URL as it stands there, and as what it may mean: a plus sign, or a space.
+fn forms(part: &str) -> [String; 3] {
+    let decoded = |part: &str| {
+        let pair = format!("={}", part.replace('&', "%26"));
+        form_urlencoded::parse(pair.as_bytes()).map(|(_, value)| value.into_owned()).collect::<String>()
+    };
+    [part.to_owned(), decoded(part), decoded(&part.replace('+', "%2B"))]
 }
 
 /// What may be shown of `url`: where it leads to, not what for.
@@ -178,6 +206,32 @@ mod tests {
         assert_eq!(mask.apply(told), "no ***/*** for ***, ***, ***, ***, ***, v2");
         assert_eq!(shown_url(&url), "https://alerts.example.net/***");
         assert_eq!(shown_url(&"https://ntfy.example.net".parse().unwrap()), "https://ntfy.example.net/");
+    }
+
+    #[test]
+    fn secrets_of_a_url_are_blanked_encoded_or_not() {
+        let url: Url =
+            "https://us%40er:p%2Fss@alerts.example.net/hook/T0%2FPS/k3y?sig=a%2Bb%3D%3D&v=x1&plain"
+                .parse()
+                .unwrap();
+        let mut headers = HeaderMap::new();
+        let mut value = reqwest::header::HeaderValue::from_static("Basic dXNlcjpvcGVuIHNlc2FtZQ==");
+        value.set_sensitive(true);
+        headers.insert("authorization", value);
+        let mask = Mask::of_request(&url, &headers, &[]);
+        for (told, shown) in [
+            ("no T0%2FPS or T0/PS", "no *** or ***"),
+            ("sig=a%2Bb%3D%3D or a+b==", "sig=*** or ***"),
+            ("POST /hook/T0%2FPS/k3y?sig=a%2Bb%3D%3D&v=x1&plain refused", "POST *** refused"),
+            ("us%40er us@er p%2Fss p/ss", "*** *** *** ***"),
+            ("password open sesame of dXNlcjpvcGVuIHNlc2FtZQ==", "password *** of ***"),
+            ("a hook", "a hook"),
+        ] {
+            assert_eq!(mask.apply(told), shown);
+        }
+        let mask =
+            Mask::of_request(&"https://alerts.example.net/hook/s3cr3t".parse().unwrap(), &headers, &[]);
+        assert_eq!(mask.apply("no s3cr3t in /hook/s3cr3t"), "no *** in ***");
     }
 
     #[test]

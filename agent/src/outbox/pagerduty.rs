@@ -31,10 +31,13 @@ const EVENT: usize = 512 * 1_000;
 pub struct PagerDuty {
     post: Post,
     routing_key: Secret,
-    /// How many events of a notification were taken already: PagerDuty takes so many per minute, and the attempt after one
-    /// that it interrupts goes on there.
-    told: Progress<usize>,
+    /// Which events of a notification were taken already: PagerDuty takes so many per minute, and the attempt after one
+    /// that it interrupts goes on there. Not how many: meanwhile some of its alerts may have been left out.
+    told: Progress<Vec<Part>>,
 }
+
+/// What tells an event from the others of its notification: its action, and the incident that it is about.
+type Part = (String, String);
 
 impl PagerDuty {
     /// A client for `config`, whose attempts take `timeout` at most for each event.
@@ -46,14 +49,19 @@ impl PagerDuty {
     /// Makes one attempt.
     pub(super) async fn attempt(&self, message: &Message<'_>, exchanges: &mut Exchanges) -> Reply {
         let key = &message.notification.idempotency_key;
-        let told = self.told.take(key).unwrap_or_default();
-        for (i, mut event) in events(message.notification).into_iter().enumerate().skip(told) {
+        let mut told = self.told.take(key).unwrap_or_default();
+        for mut event in events(message.notification) {
+            let part = part(&event);
+            if told.contains(&part) {
+                continue;
+            }
             event["routing_key"] = self.routing_key.expose().into();
             let reply = self.post.send(Letter::json(event.to_string()), message.now, exchanges).await;
             if reply != Reply::Taken {
-                self.told.keep(key, i);
+                self.told.keep(key, told);
                 return reply;
             }
+            told.push(part);
         }
         Reply::Taken
     }
@@ -91,6 +99,12 @@ fn digest(all: &[(Event, &Alert)], notification: &Notification) -> Vec<Value> {
         _ => None,
     });
     incidents.chain(others).collect()
+}
+
+/// The part of its notification that `event` is.
+fn part(event: &Value) -> Part {
+    let word = |key: &str| event[key].as_str().unwrap_or_default().to_owned();
+    (word("event_action"), word("dedup_key"))
 }
 
 /// An event about the incident of `alert`.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use reqwest::{
-    Client, Method, Request, Response, StatusCode, Url,
+    Client, Method, Proxy, Request, Response, StatusCode, Url,
     header::{CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER, USER_AGENT},
 };
 
@@ -55,13 +55,19 @@ impl Post {
     /// A client whose attempts take `timeout` at most.
     pub(super) fn new(endpoint: &Endpoint, timeout: Duration) -> Result<Self, String> {
         let unusable = |error: &dyn std::fmt::Display| format!("the HTTP client cannot be set up: {error}");
-        let client = Client::builder()
+        // Whoever sets the environment must not decide where alerts go through.
+        let mut client = Client::builder()
+            .no_proxy()
             .tls_backend_preconfigured(endpoint.roots.client().map_err(|error| unusable(&error))?)
             .timeout(timeout)
             .redirect(reqwest::redirect::Policy::none())
-            .retry(reqwest::retry::never())
-            .build();
-        let client = client.map_err(|error| unusable(&error))?;
+            .retry(reqwest::retry::never());
+        if let Some(proxy) = &endpoint.proxy {
+            let proxy =
+                Proxy::all(proxy.expose()).map_err(|_| unusable(&"its proxy's URL cannot be read"))?;
+            client = client.proxy(proxy);
+        }
+        let client = client.build().map_err(|error| unusable(&error))?;
         let url = endpoint.url().expose().parse().map_err(|_| "the URL cannot be read".to_owned())?;
         let mut headers = HeaderMap::new();
         headers.insert(USER_AGENT, HeaderValue::from_static(concat!("vipwatch/", env!("CARGO_PKG_VERSION"))));

@@ -1,6 +1,9 @@
 //! Where alerts are told from: carries out what the model's dispatcher says.
 
-use std::{collections::HashMap, sync::Arc};
+#[cfg(test)]
+mod tests;
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use vipwatch_model::{
@@ -33,6 +36,8 @@ pub(crate) struct Desk {
     windows_change: Option<DateTime<Utc>>,
     /// When something may have to be told.
     next: Option<DateTime<Utc>>,
+    /// What the clock said when it was looked at last.
+    clock: Option<DateTime<Utc>>,
 }
 
 /// What telling depends on.
@@ -61,7 +66,7 @@ impl Desk {
         self.next = Some(DateTime::<Utc>::MIN_UTC);
     }
 
-    /// The configuration may have other windows now.
+    /// Other windows may be open now, and others come next.
     pub(crate) fn replanned(&mut self, now: DateTime<Utc>) {
         self.windows_change = Some(now);
         self.next = Some(now);
@@ -81,8 +86,21 @@ impl Desk {
         standing.collect()
     }
 
-    /// When [`Desk::tend`] wants to be called although nothing happens.
-    pub(crate) fn due(&self) -> Option<DateTime<Utc>> {
+    /// How long it is until [`Desk::tend`] wants to be called although nothing happens. Once the clock was set back, that is
+    /// now: what it was to wait for by the time before may be hours away, and a window may be open that was over.
+    pub(crate) fn wait(&mut self, now: DateTime<Utc>) -> Option<Duration> {
+        if self.clock.replace(now).is_some_and(|last| now < last) {
+            self.replanned(now);
+        }
+        self.due().map(|due| (due - now).to_std().unwrap_or_default())
+    }
+
+    /// Whether [`Desk::tend`] wants to be called at `now`.
+    pub(crate) fn is_due(&self, now: DateTime<Utc>) -> bool {
+        self.due().is_some_and(|due| due <= now)
+    }
+
+    fn due(&self) -> Option<DateTime<Utc>> {
         self.next.into_iter().chain(self.windows_change).min()
     }
 

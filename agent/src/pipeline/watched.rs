@@ -49,7 +49,7 @@ pub struct Watched {
     pub history: VecDeque<Tick>,
     /// Who answered in them.
     pub distribution: Distribution,
-    /// Whether there has been a round since the agent started, or since it was configured anew.
+    /// Whether there has been a round that could see since the agent started, or since it was configured anew.
     started: bool,
 }
 
@@ -71,13 +71,13 @@ impl Watched {
         Self { planned, started, ..self }
     }
 
-    /// Whether its next round is the first since the agent started, or since it was configured anew.
+    /// Whether its next round that can see is the first since the agent started, or since it was configured anew.
     pub(super) fn is_fresh(&self) -> bool {
         !self.started
     }
 
     pub(super) fn note(&mut self, at: DateTime<Utc>, verdict: &Verdict, latency_us: Option<u32>) {
-        self.started = true;
+        self.started |= verdict.state != State::Unknown;
         self.distribution.add(&verdict.answered_by, HISTORY);
         self.last = Some(Last { at, verdict: verdict.clone(), latency_us });
         if self.history.len() == HISTORY {
@@ -97,5 +97,29 @@ impl Watched {
         let latency_us = self.history.back().and_then(|tick| tick.latency_us);
         self.machine = remembered.machine;
         self.last = Some(Last { at, verdict, latency_us });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use vipwatch_model::verdict::Finding;
+
+    use super::*;
+    use crate::{config, plan::Plan};
+
+    #[test]
+    fn the_first_round_is_the_first_that_could_see() {
+        let source = "[agent]\nvantage = \"test\"\n[[probe]]\nname = \"gateway\"\nkind = \"icmp\"\naddress = \"192.0.2.1\"";
+        let plan = Plan::new(&config::parse(source, Path::new("probes.toml"), &|_| None).unwrap());
+        let mut watched = Watched::new(Arc::clone(&plan.probes[0]));
+        let rounds = [State::Unknown, State::Unknown, State::Down, State::Unknown];
+        for (state, fresh_before) in rounds.into_iter().zip([true, true, true, false]) {
+            assert_eq!(watched.is_fresh(), fresh_before, "{state}");
+            let verdict = Verdict::new(Finding::Blind, state, String::new());
+            watched.note(DateTime::UNIX_EPOCH, &verdict, None);
+        }
+        assert!(!watched.is_fresh());
     }
 }

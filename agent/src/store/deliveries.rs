@@ -1,66 +1,17 @@
 //! The rows of the outbox.
 
-use std::path::Path;
-
 use chrono::{DateTime, Utc};
 use rusqlite::{Connection, Row, Transaction, params};
 use vipwatch_model::{
-    alert::{Event, Severity},
     delivery::{Delivery, DeliveryKey, DeliveryState},
     lane,
 };
 
 use super::{
-    Refill, Replayed, StoreError, open,
+    Refill, Replayed,
     restore::{from_json, readable, time, word},
     rows::json,
 };
-
-/// Which deliveries to list.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Filter {
-    /// Only those that have come so far.
-    pub state: Option<DeliveryState>,
-    /// Only those to this receiver.
-    pub receiver: Option<String>,
-    /// Only those that tell of the alert with this id.
-    pub alert: Option<String>,
-    /// The most that are listed, the newest first.
-    pub limit: usize,
-}
-
-/// A delivery as people are shown it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Listed {
-    /// Its number, by which it can be put back.
-    pub id: i64,
-    /// The notification's idempotency key.
-    pub notification: String,
-    /// To whom.
-    pub receiver: String,
-    /// What it tells.
-    pub event: Event,
-    /// The worst of its alerts.
-    pub severity: Severity,
-    /// The ids of its alerts.
-    pub alerts: Vec<String>,
-    /// The leading alert in one line.
-    pub title: String,
-    /// When it was written.
-    pub created_at: DateTime<Utc>,
-    /// How far it has come.
-    pub state: DeliveryState,
-    /// Attempts so far.
-    pub attempts: u32,
-    /// Why the last one failed.
-    pub last_error: Option<String>,
-    /// When it is attempted next, if it waits.
-    pub next_at: Option<DateTime<Utc>>,
-    /// When it came to its end.
-    pub done_at: Option<DateTime<Utc>>,
-    /// The digest that tells it.
-    pub digest: Option<String>,
-}
 
 /// The answer to a record that asks something.
 pub(super) enum Answer {
@@ -209,52 +160,12 @@ fn delivery(row: &Row<'_>) -> rusqlite::Result<Delivery> {
     })
 }
 
-/// Lists deliveries, through a connection of its own.
-pub(super) fn list(path: &Path, filter: &Filter) -> Result<Vec<Listed>, StoreError> {
-    let connection = open::for_reading(path)?;
-    read(&connection, filter).map_err(|source| open::explain(path, source))
-}
-
-fn read(connection: &Connection, filter: &Filter) -> rusqlite::Result<Vec<Listed>> {
-    // First which ones, by an index, and only then what is in them.
-    let mut select = connection.prepare(
-        "SELECT id, notification, receiver, event, severity, alerts,
-                iif(json_valid(document), coalesce(json_extract(document, '$.alert.title'), ''), ''),
-                created_at, state, attempts, last_error, iif(state = 'pending', next_at, NULL), done_at, digest
-         FROM delivery
-         WHERE id IN (SELECT id FROM delivery WHERE (?1 IS NULL OR state = ?1) AND (?2 IS NULL OR receiver = ?2)
-                        AND (?3 IS NULL OR instr(alerts, json_quote(?3)) > 0)
-                      ORDER BY id DESC LIMIT ?4)
-         ORDER BY id DESC",
-    )?;
-    let limit = i64::try_from(filter.limit).unwrap_or(i64::MAX);
-    let given = params![filter.state.map(DeliveryState::as_str), filter.receiver, filter.alert, limit];
-    readable(select.query_map(given, listed)?)
-}
-
-fn listed(row: &Row<'_>) -> rusqlite::Result<Listed> {
-    let time_if_any = |index| row.get::<_, Option<i64>>(index)?.map(|_| time(row, index)).transpose();
-    Ok(Listed {
-        id: row.get(0)?,
-        notification: row.get(1)?,
-        receiver: row.get(2)?,
-        event: word(row, 3)?,
-        severity: word(row, 4)?,
-        alerts: from_json(row, 5)?,
-        title: row.get(6)?,
-        created_at: time(row, 7)?,
-        state: word(row, 8)?,
-        attempts: row.get(9)?,
-        last_error: row.get(10)?,
-        next_at: time_if_any(11)?,
-        done_at: time_if_any(12)?,
-        digest: row.get(13)?,
-    })
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{super::LaneId, *};
+    use super::{
+        super::{LaneId, open},
+        *,
+    };
 
     #[test]
     fn what_cannot_be_understood_is_not_left_to_be_read() {

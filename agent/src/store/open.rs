@@ -123,6 +123,11 @@ mod tests {
                 r#"4 b-resolved ops resolved warning ["b"] {} 5000 pending 0 5000"#,
             ]
         );
+        let mut of_alert =
+            connection.prepare("SELECT delivery FROM delivery_of_alert WHERE alert = 'a'").unwrap();
+        let of_alert: Vec<i64> =
+            of_alert.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
+        assert_eq!(of_alert, [2, 3]);
         let old = "SELECT count(*) FROM sqlite_schema WHERE name LIKE 'outbox%'";
         assert_eq!(connection.query_row(old, [], |row| row.get::<_, i64>(0)).unwrap(), 0);
         let open =

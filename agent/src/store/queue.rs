@@ -181,7 +181,7 @@ mod tests {
             observation: Observation::Flows(Sight::default()),
             verdict: Verdict::new(Finding::Preserved, State::Up, "All is well."),
             latency_us: None,
-            machine: Machine::default(),
+            machine: Machine { state: State::Up, ..Machine::default() },
             transition: None,
             effects: Effects::default(),
         }))

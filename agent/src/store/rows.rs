@@ -1,5 +1,8 @@
 //! The statements: how records become rows.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
@@ -48,23 +51,30 @@ pub(super) fn write(
     Ok(answers)
 }
 
+/// The most rows of a table that are deleted at a time.
+const AT_A_TIME: usize = 2_000;
+
 /// Deletes what is older than `before`, a bounded amount at a time; tells whether more is left.
 pub(super) fn prune(connection: &mut Connection, before: DateTime<Utc>) -> rusqlite::Result<bool> {
-    const AT_A_TIME: i64 = 2_000;
-    let before = before.timestamp_millis();
     let transaction = connection.transaction()?;
-    let old = "SELECT id FROM round WHERE at < ?1 ORDER BY at LIMIT ?2";
-    transaction.execute(&format!("DELETE FROM flow WHERE round IN ({old})"), params![before, AT_A_TIME])?;
-    let rounds =
-        transaction.execute(&format!("DELETE FROM round WHERE id IN ({old})"), params![before, AT_A_TIME])?;
-    transaction.execute("DELETE FROM transition WHERE at < ?1", [before])?;
-    // What is still to be delivered has no end yet, however old it is.
-    let done = "SELECT id FROM delivery WHERE done_at < ?1 ORDER BY done_at LIMIT ?2";
-    let deliveries = transaction
-        .execute(&format!("DELETE FROM delivery WHERE id IN ({done})"), params![before, AT_A_TIME])?;
-    transaction.execute("DELETE FROM alert WHERE resolved_at < ?1", [before])?;
+    let delete = |statement: String| transaction.execute(&statement, [before.timestamp_millis()]);
+    delete(format!("DELETE FROM flow WHERE round IN ({})", oldest("round", "at")))?;
+    let mut more = false;
+    for (table, time) in PRUNED {
+        more |= delete(format!("DELETE FROM {table} WHERE id IN ({})", oldest(table, time)))? == AT_A_TIME;
+    }
     transaction.commit()?;
-    Ok(i64::try_from(rounds.max(deliveries)).unwrap_or(i64::MAX) == AT_A_TIME)
+    Ok(more)
+}
+
+/// Which tables lose their old rows, and by which time. What is still to be delivered, and what is open, has no end yet,
+/// however old it is.
+const PRUNED: [(&str, &str); 4] =
+    [("round", "at"), ("transition", "at"), ("delivery", "done_at"), ("alert", "resolved_at")];
+
+/// Asks for the oldest rows of a table before a time.
+fn oldest(table: &str, time: &str) -> String {
+    format!("SELECT id FROM {table} WHERE {time} < ?1 ORDER BY {time} LIMIT {AT_A_TIME}")
 }
 
 fn write_round(

@@ -34,7 +34,10 @@ struct Server {
 
 impl Server {
     async fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        Self::at(TcpListener::bind("127.0.0.1:0").await.unwrap())
+    }
+
+    fn at(listener: TcpListener) -> Self {
         let address = listener.local_addr().unwrap();
         let (tell, told) = mpsc::channel(64);
         let end = CancellationToken::new();
@@ -167,6 +170,32 @@ async fn what_is_over_stays_over() {
     assert_eq!(server.heard(), over);
     it.refresh(&[], at(160 + 240)).await;
     assert_eq!(server.heard(), []);
+}
+
+/// One that takes connections and says nothing holds up neither attempts nor what is told again. Once it is back it hears
+/// first of what it was sent meanwhile, which is old by then, and the end counts all the same.
+#[tokio::test]
+async fn one_that_hangs_holds_up_nobody_and_hears_the_end() {
+    let mut well = Server::start().await;
+    let hangs = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let it = receiver(&format!(
+        "kind = \"alertmanager\"\nurls = [\"http://{}\", \"http://{}\"]\ntimeout = \"60s\"",
+        hangs.local_addr().unwrap(),
+        well.address
+    ));
+    let at = |seconds| now() + TimeDelta::seconds(seconds);
+    let over = ("VipwatchSourceTranslated".to_owned(), "2026-11-23T03:17:05Z".to_owned());
+    let began = std::time::Instant::now();
+    assert_eq!(tell(&it, &opened()).await, Reply::Taken);
+    it.refresh(&[standing(&["it"])], at(60)).await;
+    assert_eq!(tell_at(at(160), &it, &resolved()).await, Reply::Taken);
+    assert!(began.elapsed() < Duration::from_secs(30), "{:?}", began.elapsed());
+    assert_eq!(well.heard().len(), 3);
+
+    let mut back = Server::at(hangs);
+    it.refresh(&[standing(&["it"])], at(180)).await;
+    assert_eq!(well.heard(), [over.clone()]);
+    assert_eq!(back.heard().last(), Some(&over));
 }
 
 /// Whatever becomes of an alert, it is the same to an Alertmanager only under the same labels.

@@ -175,7 +175,7 @@ async fn one_that_hangs() {
         (&[("", "")], ""),
         (&[("", "220 hi\r\n"), ("EHLO", "")], ""),
         (&[("", "220 hi\r\n"), ("RCPT", "")], " about oncall@example.net"),
-        (&[("", "220 hi\r\n"), ("DATA", "354 go\r\n"), (".", "")], ""),
+        (&[("", "220 hi\r\n"), ("DATA", "")], ""),
     ];
     for (script, about) in hangs {
         assert_eq!(later(told(script, PLAIN).await.0), format!("no reply in time{about}"));
@@ -210,13 +210,32 @@ async fn one_recipient_that_ends_the_conversation_holds_up_nobody_else() {
     }
 }
 
+/// A server that says nothing to a mail may have taken it: there is an end to the copies.
+#[tokio::test]
+async fn a_mail_that_is_never_answered_is_not_repeated_without_end() {
+    let silent: Script = &[("", "220 hi\r\n"), ("DATA", "354 go\r\n"), (".", "")];
+    let breaks_off: Script = &[("", "220 hi\r\n"), ("DATA", "354 go\r\n"), (".", "close")];
+    for script in [silent, breaks_off] {
+        let (address, heard) = server(script).await;
+        let mailbox = mailbox(address, PLAIN);
+        for _ in 0..3 {
+            let Reply::Later { retry_after, .. } = tell(&mailbox, &opened()).await else { panic!() };
+            assert_eq!(retry_after, Some(Duration::from_secs(60)));
+        }
+        let error = "the server never said whether it took the mail".to_owned();
+        assert_eq!(tell(&mailbox, &opened()).await, Reply::TakenInPart { error });
+        let copies = heard.lock().unwrap().iter().filter(|line| *line == ".").count();
+        assert_eq!(copies, 4);
+    }
+}
+
 #[tokio::test]
 async fn one_that_speaks_something_else() {
     let strange: [Script; 4] = [
         &[("", "HTTP/1.1 400 Bad Request\r\n\r\n")],
         &[("", "\0\u{1}\u{2}\r\n")],
         &[("", "close")],
-        &[("", "220 hi\r\n"), ("DATA", "354 go\r\n"), (".", "close")],
+        &[("", "220 hi\r\n"), ("DATA", "close")],
     ];
     for script in strange {
         let error = later(told(script, PLAIN).await.0);

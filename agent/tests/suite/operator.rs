@@ -236,14 +236,22 @@ fn what_was_answered_outlives_a_crash_right_after_it() {
     let database = rusqlite::Connection::open(home.database()).unwrap();
     database.execute_batch("BEGIN IMMEDIATE").unwrap();
     let (status, body) = hush(listen, "while it is locked");
-    assert!(status.contains("503") && body.contains("holds from now on"), "{status}: {body}");
-    page.wait_for("the silence that is not stored", PATIENCE, |overview| overview.silences.len() == 4);
+    let changed: Value = serde_json::from_str(&body).unwrap();
+    assert!(status.contains("200") && changed["id"].is_string(), "{status}: {body}");
+    assert!(changed["not_stored"].as_str().is_some_and(|why| !why.is_empty()), "{body}");
+    // The command prints the id, so that nobody does it again, and warns.
+    let silenced = ask(&home, &["silence", "--for", "1h", "--comment", "locked out", "--all"]);
+    let id = told(&silenced).split(' ').nth(1).unwrap().to_owned();
+    let warning = String::from_utf8_lossy(&silenced.stderr);
+    assert!(warning.contains("is not stored yet, and a restart before it is would undo it: "), "{warning}");
+    let overview = page.wait_for("what is not stored", PATIENCE, |overview| overview.silences.len() == 5);
+    assert!(overview.silences.iter().any(|silence| silence.id == id), "{id} is not shown");
     database.execute_batch("ROLLBACK").unwrap();
     drop(database);
     let (status, body) = hush(listen, "afterwards");
-    assert!(status.contains("200"), "{status}: {body}");
+    assert!(status.contains("200") && body.contains(r#""not_stored":null"#), "{status}: {body}");
     agent.kill();
-    assert_eq!(stored(), 5);
+    assert_eq!(stored(), 6);
 }
 
 #[test]
@@ -263,8 +271,55 @@ fn what_cannot_be_done_is_said_with_its_exit_code() {
         2,
         "source_translated",
     );
-    home.configure("[agent]\n");
-    assert_failed(&ask(&home, &["silences"]), 78, "vantage");
+    home.configure("[agent]\nlisten = \"here\"\n");
+    let nowhere = ask(&home, &["silences"]);
+    assert_failed(&nowhere, 78, "expected an address");
+    assert_failed(&nowhere, 78, "--agent URL");
+    std::fs::remove_file(home.path()).unwrap();
+    assert_failed(&ask(&home, &["silences"]), 78, "--agent URL");
+}
+
+/// The agent goes on with what it has read; whoever is called at night must not have to mend the file first.
+#[test]
+fn the_agent_is_asked_whatever_else_is_wrong_with_the_file() {
+    let listen = free_address();
+    let head = format!("[agent]\nvantage = \"test\"\nlisten = \"{listen}\"\n");
+    let receiver = "[[receiver]]\nname = \"ops\"\nkind = \"webhook\"\nurl = \"${VIPWATCH_TEST_HOOK}\"\n";
+    let home = Home::new(&format!("{head}{receiver}"));
+    let mut command = home.command();
+    let agent = Running::of(command.env("VIPWATCH_TEST_HOOK", "http://127.0.0.1:9/"));
+    connect(listen);
+    let silence = |comment| ask(&home, &["silence", "--for", "1h", "--comment", comment, "--all"]);
+    assert_eq!(told(&ask(&home, &["alerts"])), "No alert is open.\n");
+    assert_eq!(told(&ask(&home, &["deliveries"])), "There is no such delivery.\n");
+    told(&silence("a variable that only the service has"));
+    home.configure(&format!("{head}[[service]]\nnmae = = 7\n"));
+    told(&silence("an edit that is not finished"));
+
+    let secret = "[[receiver]]\nname = \"m\"\nkind = \"webhook\"\nurl = \"http://127.0.0.1:9/\"\nusername = \"m\"\n\
+                  password_file = \"only-for-the-service\"\n";
+    home.configure(&format!("{head}{secret}"));
+    told(&silence("a file that only the service reads"));
+    let silences: Value = serde_json::from_str(&told(&ask(&home, &["silences", "--json"]))).unwrap();
+    assert_eq!(silences.as_array().unwrap().len(), 3);
+    agent.kill();
+}
+
+/// Reading takes no token, and whoever lacks it hears why.
+#[test]
+fn a_token_that_only_the_service_reads_is_asked_for() {
+    let listen = free_address();
+    let home = Home::new(&format!(
+        "[agent]\nvantage = \"test\"\nlisten = \"{listen}\"\napi_token = \"${{VIPWATCH_TEST_TOKEN}}\"\n"
+    ));
+    let mut command = home.command();
+    let agent = Running::of(command.env("VIPWATCH_TEST_TOKEN", "0123456789abcdef"));
+    connect(listen);
+    assert_eq!(told(&ask(&home, &["alerts"])), "No alert is open.\n");
+    let refused = ask(&home, &["silence", "--for", "1h", "--comment", "x", "--all"]);
+    assert_failed(&refused, 1, "VIPWATCH_API_TOKEN=TOKEN vipwatch");
+    assert_failed(&refused, 1, "cannot be read by you");
+    agent.kill();
 }
 
 /// Somebody else listens where the agent should: nothing that it says is taken for the agent's word.

@@ -176,6 +176,21 @@ async fn pagerduty_is_told_on_from_where_it_had_enough() {
     assert_eq!(far_side.next().json()["event_action"], "trigger");
 }
 
+/// What is attempted again after it was given up may tell of fewer alerts than before: the others are told all the same.
+#[tokio::test]
+async fn pagerduty_is_told_what_is_left_of_a_notification() {
+    let far_side = FarSide::replying(&["202 Accepted", "403 Forbidden", "202 Accepted"]);
+    let keys = "kind = \"pagerduty\"\nrouting_key = \"0123456789abcdef\"";
+    let client = client(&format!("{keys}\nurl = \"http://{}/v2/enqueue\"", far_side.address));
+    let mut notification = resolved(1);
+    assert_eq!(attempt(&client, &notification).await, Reply::Refused { error: "HTTP 403".into() });
+    let left = notification.also.remove(0);
+    (notification.alert, notification.resolution) = (left.alert, left.resolution);
+    assert_eq!(attempt(&client, &notification).await, Reply::Taken);
+    let told: Vec<_> = (0..3).map(|_| far_side.next().json()["dedup_key"].clone()).collect();
+    assert_eq!(told, ["a", "b0", "b0"]);
+}
+
 #[tokio::test]
 async fn a_webhook_gets_the_document_or_what_a_template_makes_of_it() {
     let plain =
@@ -315,6 +330,77 @@ fn a_test_shows_the_exchange_without_its_secrets() {
         assert!(!shown.contains('\u{1b}'), "{shown}");
     }
     assert!(far_side.is_done());
+}
+
+#[tokio::test]
+async fn a_proxy_of_the_configuration_is_asked() {
+    for (kind, url, line) in [
+        (
+            "webhook",
+            "url = \"http://alerts.example.net/hook\"",
+            "POST http://alerts.example.net/hook HTTP/1.1",
+        ),
+        (
+            "alertmanager",
+            "urls = [\"http://alerts.example.net/\"]",
+            "POST http://alerts.example.net/api/v2/alerts HTTP/1.1",
+        ),
+    ] {
+        let proxy = FarSide::replying(&["200 OK"]);
+        let client = client(&format!("kind = \"{kind}\"\n{url}\nproxy = \"http://u:p@{}\"", proxy.address));
+        assert_eq!(attempt(&client, &opened()).await, Reply::Taken);
+        let told = proxy.next();
+        assert_eq!((told.line.as_str(), told.header("proxy-authorization")), (line, "Basic dTpw"));
+        assert_eq!(told.header("authorization"), "");
+    }
+    // Its password is in no error.
+    let refuses = FarSide::replying(&["407 Proxy Authentication Required"]);
+    let client = client(&format!(
+        "kind = \"webhook\"\nurl = \"https://alerts.example.net/\"\nproxy = \"http://user:s3cr3t@{}\"",
+        refuses.address
+    ));
+    let Reply::Later { error, .. } = attempt(&client, &opened()).await else { panic!() };
+    assert!(!error.contains("s3cr3t") && error.starts_with("failed to connect: "), "{error}");
+}
+
+/// Alerts go where the configuration says, whatever the environment is made for.
+#[test]
+fn a_proxy_of_the_environment_is_not_asked() {
+    let (far_side, dead_address) = (FarSide::replying(&["200 OK"]), free_address());
+    let home = Home::new(&format!(
+        "[agent]\nvantage = \"office-fra\"\n[[receiver]]\nname = \"ops\"\nkind = \"webhook\"\nurl = \"http://{}/\"\n",
+        far_side.address
+    ));
+    let mut command = vipwatch();
+    for variable in ["HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"] {
+        command.env(variable, format!("http://{dead_address}/"));
+    }
+    let output = command.args(["receivers", "test", "ops", "--config"]).arg(home.path()).output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    assert_eq!(far_side.next().line, "POST / HTTP/1.1");
+}
+
+#[test]
+fn a_body_file_takes_its_secrets_from_the_environment() {
+    let far_side = FarSide::replying(&["200 OK\n\ns3cr3t-body"]);
+    let home = Home::new(&format!(
+        "[agent]\nvantage = \"office-fra\"\n[[receiver]]\nname = \"ops\"\nkind = \"webhook\"\nurl = \"http://{}/\"\n\
+         template = {{ body_file = \"body.json\" }}\n",
+        far_side.address
+    ));
+    let body = "{\"token\": \"${HOOK_TOKEN}\", \"plain\": \"$${HOOK_TOKEN}\"}";
+    std::fs::write(home.path().with_file_name("body.json"), body).unwrap();
+    let run = |token: Option<&str>| {
+        let mut command = vipwatch();
+        command.env_remove("HOOK_TOKEN").envs(token.map(|token| ("HOOK_TOKEN", token)));
+        command.args(["receivers", "test", "ops", "--config"]).arg(home.path()).output().unwrap()
+    };
+    let output = run(Some("s3cr3t-body"));
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    assert_eq!(far_side.next().json(), json!({ "token": "s3cr3t-body", "plain": "${HOOK_TOKEN}" }));
+    assert!(!String::from_utf8(output.stdout).unwrap().contains("s3cr3t"));
+    let faults = String::from_utf8(run(None).stderr).unwrap();
+    assert!(faults.contains("the environment variable HOOK_TOKEN is not set"), "{faults}");
 }
 
 #[test]

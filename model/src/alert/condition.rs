@@ -8,7 +8,8 @@ use crate::{
 };
 
 /// The kinds that the last round of `this` speaks about, and whether it speaks for them. A round that could not see
-/// says nothing.
+/// says nothing of its target. Of the service it passes on what the other nodes say, and only where that has been confirmed to
+/// hold before: a node that is not seen for ever must not keep an alert open for ever.
 pub fn conditions(this: &Known<'_>, nodes: &Nodes<'_>) -> impl Iterator<Item = (AlertKind, bool)> {
     let notes = [
         (AlertKind::HeadersTrusted, NoteKind::HeadersTrusted),
@@ -21,7 +22,8 @@ pub fn conditions(this: &Known<'_>, nodes: &Nodes<'_>) -> impl Iterator<Item = (
     let noted = move |(kind, note)| (kind, this.verdict.notes.iter().any(|noted| noted.kind == note));
     let of_notes =
         notes.into_iter().filter(move |_| answers && this.probe.subject.node().is_none()).map(noted);
-    of_notes.chain(of_nodes(this, nodes).into_iter().filter(move |_| sees).flatten())
+    let may_say = move |(kind, _): &(AlertKind, bool)| sees || this.machine.holds(*kind).is_some();
+    of_notes.chain(of_nodes(this, nodes).into_iter().flatten().filter(may_say))
 }
 
 /// Whether the service has too few nodes with a ready endpoint. Only a service that ought to be Local has such nodes,
@@ -35,7 +37,8 @@ fn of_nodes(this: &Known<'_>, nodes: &Nodes<'_>) -> Option<[(AlertKind, bool); 2
         }
         _ => return None,
     }
-    if nodes.known.is_empty() || nodes.known.len() < nodes.configured {
+    let nobody_sees = nodes.known.iter().all(|node| node.verdict.state == State::Unknown);
+    if nobody_sees || nodes.known.len() < nodes.configured {
         return None;
     }
     let least = this.probe.rules.min_healthy_nodes as usize;
@@ -52,23 +55,23 @@ fn of_nodes(this: &Known<'_>, nodes: &Nodes<'_>) -> Option<[(AlertKind, bool); 2
 /// Which nodes count as having a ready endpoint. What opens an alert has to be beyond doubt, and so has what ends it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Health {
-    /// Those whose state says so.
+    /// Those whose state says so, or did when they were seen last.
     Confirmed,
-    /// Those whose last word says so, too.
+    /// Those whose last word says so, too, and those that cannot be seen.
     Possible,
 }
 
-/// How many nodes have a ready endpoint. A node that nobody can speak for may well have, and a port that is closed or answers for
+/// How many nodes have a ready endpoint. A node that was never seen may well have, and a port that is closed or answers for
 /// another service says nothing of it.
 pub(super) fn healthy(nodes: &Nodes<'_>, health: Health) -> usize {
-    let has_none = |node: &Known<'_>| {
-        let state = matches!(node.machine.state, State::Idle | State::Down);
-        let last_word = match node.verdict.finding {
+    let has_none = |Known { machine, verdict, .. }: &Known<'_>| {
+        let state = if health == Health::Confirmed { machine.seen() } else { machine.state };
+        let last_word = match verdict.finding {
             Finding::NoEndpoints | Finding::NodeSilent | Finding::ProxyUnhealthy => true,
             Finding::Ready => health == Health::Confirmed,
-            _ => false,
+            _ => health == Health::Confirmed && verdict.state == State::Unknown,
         };
-        state && last_word
+        matches!(state, State::Idle | State::Down) && last_word
     };
     nodes.known.iter().filter(|node| !has_none(node)).count()
 }

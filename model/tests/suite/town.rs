@@ -172,7 +172,8 @@ impl Town {
             fresh: true,
         });
         let verdict = verdict(&watched.probe, word, notes);
-        let (now, fresh) = (self.now, std::mem::take(&mut watched.fresh));
+        let (now, fresh) = (self.now, watched.fresh);
+        watched.fresh &= verdict.state == State::Unknown;
         let transition = watched.machine.step(verdict.state, now, &watched.probe.rules, fresh);
         watched.last = Some((now, verdict));
         let noted = {

@@ -12,8 +12,8 @@ use serde::Serialize;
 use super::Shared;
 use crate::{
     api::{
-        AcknowledgementView, AlertView, Asking, DeliveryFilter, MatcherView, NewAcknowledgement, NewSilence,
-        OutboxEntry, Problem, Retried, Retry, SilenceView,
+        AcknowledgementView, AlertView, Asking, Changed, DeliveryFilter, MatcherView, NewAcknowledgement,
+        NewSilence, OutboxEntry, Problem, Retried, Retry, SilenceView,
     },
     body::{Asked, Id, Told},
     control::Refusal,
@@ -39,7 +39,7 @@ pub(super) async fn alerts(State(shared): State<Shared>) -> Response {
     request_body = NewAcknowledgement,
     security(("token" = [])),
     responses(
-        (status = 200, body = AcknowledgementView),
+        (status = 200, body = Changed<AcknowledgementView>),
         (status = "4XX", content_type = "application/problem+json", body = Problem),
         (status = 503, content_type = "application/problem+json", body = Problem),
     )
@@ -68,7 +68,7 @@ pub(super) async fn silences(State(shared): State<Shared>) -> Response {
     request_body = NewSilence,
     security(("token" = [])),
     responses(
-        (status = 200, body = SilenceView),
+        (status = 200, body = Changed<SilenceView>),
         (status = "4XX", content_type = "application/problem+json", body = Problem),
         (status = 503, content_type = "application/problem+json", body = Problem),
     )
@@ -109,7 +109,7 @@ pub(super) async fn silence(
     params(("id" = String, Path, description = "The silence's id"), Asking),
     security(("token" = [])),
     responses(
-        (status = 200, body = SilenceView),
+        (status = 200, body = Changed<SilenceView>),
         (status = "4XX", content_type = "application/problem+json", body = Problem),
         (status = 503, content_type = "application/problem+json", body = Problem),
     )

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use axum::http::{Method, StatusCode};
+use serde_json::Value;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
@@ -36,7 +37,7 @@ async fn an_alert_is_acknowledged_once_it_is_known_by_whom() {
     let server = Server::start().await;
     let done = post(server.address, ACK, BY_KIM).await;
     assert_eq!(done.status, StatusCode::OK);
-    assert_eq!(done.json()["by"], "kim");
+    assert_eq!((&done.json()["by"], &done.json()["not_stored"]), (&"kim".into(), &Value::Null));
     assert_eq!(done.header("cache-control"), "no-store");
     assert_eq!(server.done(), ["kim acknowledges known: on it"]);
 
@@ -56,7 +57,12 @@ async fn a_silence_says_what_for_how_long_and_why() {
     let ask = |body| post(server.address, SILENCES, body);
     let fine =
         r#"{"matcher": {"services": ["shop/*"]}, "for_seconds": 7200, "by": "kim", "comment": "disks"}"#;
-    assert_eq!(ask(fine).await.json()["id"], "known");
+    let silenced = ask(fine).await;
+    assert_eq!(silenced.status, StatusCode::OK);
+    assert_eq!(
+        (&silenced.json()["id"], &silenced.json()["not_stored"]),
+        (&"known".into(), &"no room".into())
+    );
     let all = r#"{"all": true, "until": "2026-11-23T12:00:00Z", "by": "kim", "comment": "move"}"#;
     assert_eq!(ask(all).await.status, StatusCode::OK);
     assert_eq!(server.done(), ["kim silences [\"shop/*\"]: disks", "kim silences []: move"]);

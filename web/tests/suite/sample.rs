@@ -15,8 +15,9 @@ use tokio_util::sync::CancellationToken;
 use vipwatch_web::{
     Access, Control, Limits, Operator, Outcome, Refusal, Site, Status,
     api::{
-        AcknowledgementView, AgentView, Check, ConfigView, ConnectivityView, DeliveryFilter, NewSilence,
-        OutboxEntry, Overview, Readiness, Retried, Retry, SchedulerView, SilenceView, StoreView, Summary,
+        AcknowledgementView, AgentView, Changed, Check, ConfigView, ConnectivityView, DeliveryFilter,
+        NewSilence, OutboxEntry, Overview, Readiness, Retried, Retry, SchedulerView, SilenceView, StoreView,
+        Summary,
     },
 };
 
@@ -74,20 +75,20 @@ impl Control for Notes {
         alert: String,
         comment: String,
         operator: Operator,
-    ) -> Outcome<'_, AcknowledgementView> {
+    ) -> Outcome<'_, Changed<AcknowledgementView>> {
         let what = format!("{} acknowledges {alert}: {comment}", operator.by);
         let done = AcknowledgementView { by: operator.by, comment, at: at() };
-        self.note(what, known(&alert, done))
+        self.note(what, known(&alert, Changed::stored(done)))
     }
 
-    fn silence(&self, silence: NewSilence, operator: Operator) -> Outcome<'_, SilenceView> {
+    fn silence(&self, silence: NewSilence, operator: Operator) -> Outcome<'_, Changed<SilenceView>> {
         let NewSilence { matcher, comment, by, .. } = silence;
         let what = format!("{} silences {:?}: {comment}", operator.by, matcher.services);
         let view = SilenceView { id: "known".into(), matcher, from: at(), until: at(), by, comment };
-        self.note(what, Ok(view))
+        self.note(what, Ok(Changed { now: view, not_stored: Some("no room".into()) }))
     }
 
-    fn end_silence(&self, id: String, operator: Operator) -> Outcome<'_, SilenceView> {
+    fn end_silence(&self, id: String, operator: Operator) -> Outcome<'_, Changed<SilenceView>> {
         let what = format!("{} ends {id}", operator.by);
         let view = SilenceView {
             id: id.clone(),
@@ -97,7 +98,7 @@ impl Control for Notes {
             by: "kim".into(),
             comment: "disks".into(),
         };
-        self.note(what, known(&id, view))
+        self.note(what, known(&id, Changed::stored(view)))
     }
 
     fn deliveries(&self, filter: DeliveryFilter) -> Outcome<'_, Vec<OutboxEntry>> {

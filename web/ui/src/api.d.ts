@@ -266,6 +266,45 @@ export interface components {
             /** @description The receivers that it was handed to, whether they have it yet or not. */
             told_to: string[];
         };
+        /** @description A change that holds from now on, whether it is stored yet or not. */
+        Changed_AcknowledgementView: {
+            /**
+             * Format: date-time
+             * @description When.
+             */
+            at: string;
+            /** @description Who, in their own words. */
+            by: string;
+            /** @description Why, or what they do about it. */
+            comment: string;
+        } & {
+            /** @description Why it is not stored yet: a restart before it is would undo it. Nothing once it is stored. */
+            not_stored?: string | null;
+        };
+        /** @description A change that holds from now on, whether it is stored yet or not. */
+        Changed_SilenceView: {
+            /** @description Who asked for it, in their own words. */
+            by: string;
+            /** @description Why. */
+            comment: string;
+            /**
+             * Format: date-time
+             * @description From when on.
+             */
+            from: string;
+            /** @description Its identity. */
+            id: string;
+            /** @description Which alerts are not told. */
+            matcher: components["schemas"]["MatcherView"];
+            /**
+             * Format: date-time
+             * @description Until when.
+             */
+            until: string;
+        } & {
+            /** @description Why it is not stored yet: a restart before it is would undo it. Nothing once it is stored. */
+            not_stored?: string | null;
+        };
         /** @description One readiness check. */
         Check: {
             /** @description What is wrong, or what was looked at. */
@@ -1004,7 +1043,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["AcknowledgementView"];
+                    "application/json": components["schemas"]["Changed_AcknowledgementView"];
                 };
             };
             503: {
@@ -1202,7 +1241,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["SilenceView"];
+                    "application/json": components["schemas"]["Changed_SilenceView"];
                 };
             };
             503: {
@@ -1243,7 +1282,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["SilenceView"];
+                    "application/json": components["schemas"]["Changed_SilenceView"];
                 };
             };
             503: {

@@ -19,7 +19,10 @@ beforeEach(() => {
   });
 });
 
-afterEach(() => vi.unstubAllGlobals());
+afterEach(() => {
+  vi.unstubAllGlobals();
+  vi.restoreAllMocks();
+});
 
 it("sends a change as JSON, and with the token that was entered", async () => {
   answers.push(json(200, {}), json(200, {}));
@@ -46,6 +49,14 @@ it("gives the agent's reason, and whether a token would help", async () => {
   expect((await retry())?.text).toContain("did not answer");
 });
 
+it("says why what was done is not stored, until the next thing is", async () => {
+  answers.push(json(200, { id: "s", not_stored: "no room" }), json(200, { id: "s", not_stored: null }));
+  expect(await operator.endSilence("s", "kim")).toBeNull();
+  expect(operator.notStored.value).toBe("no room");
+  expect(await operator.endSilence("s", "kim")).toBeNull();
+  expect(operator.notStored.value).toBe("");
+});
+
 it("lists what was given up for one receiver", async () => {
   answers.push(json(200, [{ id: "7" }]), problem(503, "not now"));
   expect(await operator.deadLetters("a&b")).toEqual([{ id: "7" }]);
@@ -59,4 +70,19 @@ it("remembers the reader's name for good and the token for the tab", () => {
   operator.rememberToken("secret");
   expect(operator.name()).toBe("kim");
   expect([...Array(localStorage.length).keys()].map((i) => localStorage.key(i))).toEqual(["vipwatch-name"]);
+});
+
+it("knows name and token until the page is left where storage is blocked", async () => {
+  for (const storage of ["localStorage", "sessionStorage"] as const) {
+    vi.spyOn(window, storage, "get").mockImplementation(() => {
+      throw new DOMException("blocked", "SecurityError");
+    });
+  }
+  expect(() => localStorage).toThrow("blocked");
+  operator.rememberName("robin");
+  operator.rememberToken("sesame");
+  expect(operator.name()).toBe("robin");
+  answers.push(json(200, {}));
+  expect(await operator.acknowledge("a", "robin", "")).toBeNull();
+  expect(asked[0]?.headers.get("authorization")).toBe("Bearer sesame");
 });

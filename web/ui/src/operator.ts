@@ -1,6 +1,6 @@
 /** What the reader has the agent do, and as whom. */
 import { signal } from "@preact/signals";
-import type { AlertView, NewSilence, OutboxEntry, Problem, SilenceView } from "./overview";
+import type { AlertView, Changed, NewSilence, OutboxEntry, Problem, SilenceView } from "./overview";
 
 /** What the reader is about to do. */
 export type Plan =
@@ -13,11 +13,23 @@ export type Plan =
 export const plan = signal<Plan | null>(null);
 /** What was done last, for those who hear the page. */
 export const done = signal("");
+/** Why what was done last was not stored when the agent answered; empty if it was. */
+export const notStored = signal("");
 
 const API = "/api/v1";
-const NAME = "vipwatch-name";
-const TOKEN = "vipwatch-token";
 const TIMEOUT_MS = 10_000;
+
+/** Something that the reader is asked for once. Where storage is blocked, it is known until the page is left. */
+interface Remembered {
+  key: string;
+  /** Reading the property itself throws where storage is blocked. */
+  storage: () => Storage;
+  value: string;
+}
+
+const NAME: Remembered = { key: "vipwatch-name", storage: () => localStorage, value: "" };
+/** Kept until the tab is closed. */
+const TOKEN: Remembered = { key: "vipwatch-token", storage: () => sessionStorage, value: "" };
 
 /** Why something was not done. */
 export interface Refusal {
@@ -56,10 +68,12 @@ async function change(method: string, path: string, body?: object): Promise<Refu
     headers.set("content-type", "application/json");
     init.body = JSON.stringify(body);
   }
-  const token = remembered(sessionStorage, TOKEN);
+  const token = recall(TOKEN);
   if (token) headers.set("authorization", `Bearer ${token}`);
   const answer = await ask(path, init);
-  return answer instanceof Response ? null : answer;
+  if (!(answer instanceof Response)) return answer;
+  notStored.value = await whyNotStored(answer);
+  return null;
 }
 
 async function ask(path: string, init: RequestInit = {}): Promise<Response | Refusal> {
@@ -69,6 +83,15 @@ async function ask(path: string, init: RequestInit = {}): Promise<Response | Ref
     return { text: await whyNot(response), wantsToken: response.status === 401 };
   } catch {
     return { text: "The agent did not answer. Is there a connection?", wantsToken: false };
+  }
+}
+
+/** It is done, whatever became of the rest of the answer. */
+async function whyNotStored(answer: Response): Promise<string> {
+  try {
+    return ((await answer.json()) as Changed).not_stored ?? "";
+  } catch {
+    return "";
   }
 }
 
@@ -84,30 +107,30 @@ async function whyNot(response: Response): Promise<string> {
 
 /** Who the reader said to be. */
 export function name(): string {
-  return remembered(localStorage, NAME);
+  return recall(NAME);
 }
 
 export function rememberName(value: string): void {
-  remember(localStorage, NAME, value);
+  remember(NAME, value);
 }
 
-/** Kept until the tab is closed. */
 export function rememberToken(value: string): void {
-  remember(sessionStorage, TOKEN, value);
+  remember(TOKEN, value);
 }
 
-function remembered(storage: Storage, key: string): string {
+function recall(what: Remembered): string {
   try {
-    return storage.getItem(key) ?? "";
+    return what.storage().getItem(what.key) ?? what.value;
   } catch {
-    return "";
+    return what.value;
   }
 }
 
-function remember(storage: Storage, key: string, value: string): void {
+function remember(what: Remembered, value: string): void {
+  what.value = value;
   try {
-    storage.setItem(key, value);
+    what.storage().setItem(what.key, value);
   } catch {
-    // Storage is blocked: the reader is asked again next time.
+    // It is known for as long as the page is open.
   }
 }

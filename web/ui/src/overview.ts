@@ -20,6 +20,8 @@ export type MatcherView = Schemas["MatcherView"];
 export type SilenceView = Schemas["SilenceView"];
 export type NewSilence = Schemas["NewSilence"];
 export type MaintenanceView = Schemas["MaintenanceView"];
+/** Whether a change is stored; beside it stands what has changed. */
+export type Changed = Pick<Schemas["Changed_SilenceView"], "not_stored">;
 export type Problem = Schemas["Problem"];
 export type TransitionView = Schemas["TransitionView"];
 export type ReceiverView = Schemas["ReceiverView"];

@@ -1,5 +1,6 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import { renderToString } from "preact-render-to-string";
+import { notStored } from "./operator";
 import { Page } from "./parts/Page";
 import type { Overview } from "./overview";
 import { alert, overview as sample, probe, service } from "./sample";
@@ -50,6 +51,16 @@ describe("the page", () => {
     expect(text(shown, ".service .reason")).toBe("ingress/traefik vip is translated");
     expect(text(shown, ".command code")).toBe("kubectl patch service traefik");
     expect(text(shown, ".command button")).toBe("Copy");
+  });
+
+  it("says that a restart would undo what is not stored", () => {
+    notStored.value = "no room";
+    const shown = show(sample([service("default/echo")]));
+    notStored.value = "";
+    expect(text(shown, ".banner")).toBe(
+      "What you did last holds, but was not stored at once. " +
+        "A restart of the agent before it is stored would undo it. The reason was: no room.",
+    );
   });
 
   it("shows an alert's cause, and how far each receiver has been told", () => {

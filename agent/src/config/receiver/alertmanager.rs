@@ -69,9 +69,10 @@ impl Alertmanager {
             .flat_map(|OneOrMore(urls)| urls)
             .map(|url| api(&url, reader))
             .collect();
+        let proxy = table.endpoint.proxy();
         let (roots, headers) = (table.endpoint.roots(reader), table.endpoint.headers(table.auth, reader));
-        let (roots, headers) = (roots?, headers?);
-        let endpoint = |url| Endpoint::new(url, headers.clone(), roots.clone());
+        let (roots, headers, proxy) = (roots?, headers?, proxy?);
+        let endpoint = |url| Endpoint::new(url, headers.clone(), roots.clone(), proxy.clone());
         let urls: Vec<Url> = urls.into_iter().collect::<Option<_>>()?;
         Some(Self { endpoints: urls.into_iter().map(endpoint).collect(), resend_every: resend_every?.get() })
     }

@@ -18,7 +18,7 @@ use crate::{
         secret::{Hidden, Secret},
         table::table,
         tls,
-        value::Pairs,
+        value::{Complaint, Pairs, Text},
     },
     prober::Roots,
 };
@@ -32,15 +32,18 @@ pub struct Endpoint {
     pub headers: HeaderMap,
     /// Who may vouch for the server.
     pub roots: Roots,
+    /// The URL of the proxy that requests go through, if any. Secret, because it may hold a password.
+    pub proxy: Option<Secret>,
 }
 
 impl Endpoint {
-    pub(super) fn new(url: Url, headers: HeaderMap, roots: Roots) -> Self {
+    pub(super) fn new(url: Url, headers: HeaderMap, roots: Roots, proxy: Option<Secret>) -> Self {
         Self {
             origin: url.origin().ascii_serialization(),
             url: Secret::from(String::from(url)),
             headers,
             roots,
+            proxy,
         }
     }
 
@@ -72,6 +75,27 @@ table! {
         optional headers: Pairs<header::HeaderName, Hidden<header::HeaderValue>>,
         /// A PEM file with the authorities that may vouch for the server. Left out: those of this host.
         optional ca_file: PathBuf,
+        /// The HTTP proxy to go through. Left out: none, whatever the environment says. Never shown, as it may hold a
+        /// password.
+        optional proxy: Hidden<ProxyUrl>,
+    }
+}
+
+/// The URL of an HTTP proxy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::config) struct ProxyUrl(Secret);
+
+impl Text for ProxyUrl {
+    const WHAT: &'static str = "the http URL of a proxy, without a path";
+    const EXAMPLE: &'static str = "http://192.0.2.80:3128";
+
+    fn parse(text: &str) -> Result<Self, Complaint> {
+        let url = WebUrl::parse(text).map_err(|_| Complaint::expected::<Self>())?.0;
+        let bare = url.path() == "/" && url.query().is_none() && url.fragment().is_none();
+        if url.scheme() != "http" || !bare {
+            return Err(Complaint::expected::<Self>());
+        }
+        Ok(Self(Secret::from(String::from(url))))
     }
 }
 
@@ -81,6 +105,7 @@ impl EndpointTable {
         kind.takes("url", &self.url, URL, reader);
         kind.takes("headers", &self.headers, HTTP, reader);
         kind.takes("ca_file", &self.ca_file, CERTIFIED, reader);
+        kind.takes("proxy", &self.proxy, HTTP, reader);
     }
 
     /// The endpoint at `url`, where `auth` says who asks.
@@ -92,7 +117,7 @@ impl EndpointTable {
     ) -> Option<Endpoint> {
         let url = self.url(kind, reader);
         let (headers, roots) = (self.headers(auth, reader), self.roots(reader));
-        Some(Endpoint::new(url?, headers?, roots?))
+        Some(Endpoint::new(url?, headers?, roots?, self.proxy()?))
     }
 
     fn url(&self, kind: &At<Kind>, reader: &mut Reader<'_>) -> Option<Url> {
@@ -110,6 +135,11 @@ impl EndpointTable {
     /// The headers that go along with every request: `Authorization` among them, where `auth` asks for it.
     pub(super) fn headers(&self, auth: AuthTable, reader: &mut Reader<'_>) -> Option<HeaderMap> {
         headers(&self.headers, auth, reader)
+    }
+
+    /// The URL of the proxy to go through, if there is one; nothing at all after a fault.
+    pub(super) fn proxy(&self) -> Option<Option<Secret>> {
+        Some(self.proxy.clone().optional()?.map(|Hidden(ProxyUrl(url))| url))
     }
 
     /// Who may vouch for the server.

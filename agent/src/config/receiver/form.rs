@@ -58,7 +58,7 @@ table! {
     pub(in crate::config) struct FormTable {
         /// The body. Never shown.
         optional body: Source,
-        /// A file with the body.
+        /// A file with the body. References to the environment are replaced in it, too.
         optional body_file: PathBuf,
         /// What the body is. In JSON (the default), HTML, XML and forms what is filled in is escaped accordingly.
         optional content_type: ContentType,
@@ -250,5 +250,6 @@ fn from_file(path: &At<PathBuf>, reader: &mut Reader<'_>) -> Option<Source> {
         reader.fault(path.place(), message);
         return None;
     };
-    Some(Source { text: Secret::from(text.to_owned()), hidden: Vec::new() })
+    let (text, hidden) = reader.interpolated(text, &path.place())?;
+    Some(Source { text: Secret::from(text), hidden })
 }

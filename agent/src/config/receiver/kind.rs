@@ -1,6 +1,6 @@
 //! The kinds of receivers, and which keys go with which.
 
-use crate::config::{choice::choice, meaning::Deciding};
+use crate::config::{choice::choice, duration::Time, meaning::Deciding};
 
 /// How a receiver is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,6 +59,17 @@ pub(super) const HTTP: Takers = &[
 pub(super) const LOGIN: Takers = &[Kind::Webhook, Kind::Ntfy, Kind::Alertmanager, Kind::Email];
 /// Those that may ask for a token.
 pub(super) const TOKEN: Takers = &[Kind::Webhook, Kind::Ntfy, Kind::Alertmanager];
+/// Those that may be told less often than there is something to tell.
+pub(super) const LIMITED: Takers = &[
+    Kind::Webhook,
+    Kind::Slack,
+    Kind::Discord,
+    Kind::Teams,
+    Kind::PagerDuty,
+    Kind::Ntfy,
+    Kind::Email,
+    Kind::Exec,
+];
 /// Those that have a certificate.
 pub(super) const CERTIFIED: Takers = &[
     Kind::Webhook,
@@ -85,6 +96,15 @@ impl Kind {
             Self::Alertmanager => "alertmanager",
             Self::Email => "email",
             Self::Exec => "exec",
+        }
+    }
+
+    /// How long one attempt may take unless something else is said.
+    pub(super) fn usual_timeout<const MIN: u64, const MAX: u64>(self) -> Time<MIN, MAX> {
+        match self {
+            // RFC 5321, 4.5.3.2.6 would have it be ten minutes for the answer to a mail.
+            Self::Email => Time::seconds(60),
+            _ => Time::seconds(10),
         }
     }
 

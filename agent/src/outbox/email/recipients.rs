@@ -1,5 +1,7 @@
-//! Who has a mail, who may take it later, and who never will. Pure: what is asked of the server, and when, is up to
+//! Who has a mail, who may take it later, who never will, and of whom nobody knows. Pure: what is asked of the server, and when, is up to
 //! [`super::Email`].
+
+use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use lettre::Address;
@@ -9,6 +11,11 @@ use crate::outbox::receiver::Reply;
 
 /// How long those are waited for who may take a mail that others have: what follows about the same alert waits as well.
 const PATIENCE: TimeDelta = TimeDelta::hours(1);
+/// How often a mail is handed over once more after the server did not say whether it took it. A server may take it and be too
+/// slow to say so; then each of these is another copy.
+const REPEATS: u32 = 3;
+/// How long to wait before such a repetition, so that a server that is started anew has its time.
+const REPEAT_AFTER: Duration = Duration::from_secs(60);
 /// No more refusals than these are told in words.
 const TOLD: usize = 3;
 
@@ -16,6 +23,10 @@ const TOLD: usize = 3;
 #[derive(Debug)]
 pub(super) struct Recipients {
     all: Vec<(Address, Fate)>,
+    /// For whom the server was handed the mail, and has not said whether it takes it.
+    handed_over: Vec<usize>,
+    /// How often it has not said so.
+    unanswered: u32,
     /// When it was attempted first.
     since: DateTime<Utc>,
     /// Of whom the server has to say something now.
@@ -35,18 +46,21 @@ enum Fate {
     Reached,
     /// It will never take it.
     Refused(Refusal),
+    /// The server never said whether it took it, however often it was handed over.
+    Unknown,
 }
 
 impl Fate {
     fn is_settled(&self) -> bool {
-        matches!(self, Self::Reached | Self::Refused(_))
+        matches!(self, Self::Reached | Self::Refused(_) | Self::Unknown)
     }
 }
 
 impl Recipients {
     /// Nobody of `all` has it.
     pub(super) fn new(all: impl Iterator<Item = Address>, now: DateTime<Utc>) -> Self {
-        Self { all: all.map(|address| (address, Fate::Open)).collect(), since: now, asking: None }
+        let all = all.map(|address| (address, Fate::Open)).collect();
+        Self { all, handed_over: Vec::new(), unanswered: 0, since: now, asking: None }
     }
 
     /// Who is to get the mail now, by their places, in one transaction each.
@@ -78,8 +92,21 @@ impl Recipients {
         };
     }
 
+    /// The server gets the mail for these. Without an answer, nobody knows whether it has it.
+    pub(super) fn hand_over(&mut self, places: Vec<usize>) {
+        self.handed_over = places;
+    }
+
+    /// The server has said that it takes the mail, or that it does not.
+    pub(super) fn mail_answered(&mut self, taken: bool) {
+        let places = std::mem::take(&mut self.handed_over);
+        if taken {
+            self.reached(&places);
+        }
+    }
+
     /// The server has the mail for these.
-    pub(super) fn reached(&mut self, places: &[usize]) {
+    fn reached(&mut self, places: &[usize]) {
         places.iter().for_each(|&place| self.all[place].1 = Fate::Reached);
     }
 
@@ -89,11 +116,19 @@ impl Recipients {
         if let Some(place) = stuck {
             self.all[place].1 = Fate::Apart;
         }
+        let unanswered = std::mem::take(&mut self.handed_over);
+        let repeat_after = (!unanswered.is_empty()).then_some(REPEAT_AFTER);
+        if repeat_after.is_some() {
+            self.unanswered += 1;
+        }
+        if self.unanswered > REPEATS {
+            unanswered.iter().for_each(|&place| self.all[place].1 = Fate::Unknown);
+        }
         let reached = self.reached_so_far();
         let too_late = reached > 0 && now - self.since >= PATIENCE;
         for (_, fate) in &mut self.all {
             let refusal = match fate {
-                Fate::Reached | Fate::Refused(_) => continue,
+                Fate::Reached | Fate::Refused(_) | Fate::Unknown => continue,
                 Fate::Deferred(refusal) if broke.is_none() => Some(&*refusal),
                 _ => broke.as_ref(),
             };
@@ -102,13 +137,14 @@ impl Recipients {
             }
         }
         let settled = self.all.iter().all(|(_, fate)| fate.is_settled());
+        let nobody = self.all.iter().all(|(_, fate)| matches!(fate, Fate::Refused(_)));
         let error = self.why(broke.as_ref().filter(|_| !settled));
         match (settled, reached) {
             (true, reached) if reached == self.all.len() => Reply::Taken,
-            (true, 0) => Reply::Refused { error },
+            (true, _) if nobody => Reply::Refused { error },
             (true, _) => Reply::TakenInPart { error },
             (false, 1..) if broke.is_none() || stuck.is_some() => Reply::LaterInPart { error },
-            (false, _) => Reply::Later { error, retry_after: None },
+            (false, _) => Reply::Later { error, retry_after: repeat_after },
         }
     }
 
@@ -117,13 +153,15 @@ impl Recipients {
         let waits = self.all.iter().any(|(_, fate)| matches!(fate, Fate::Deferred(_)));
         let mut told: Vec<String> = Vec::new();
         for (_, fate) in &self.all {
-            let refusal = match (fate, broke) {
-                (_, Some(broke)) => broke,
-                (Fate::Deferred(refusal), None) => refusal,
-                (Fate::Refused(refusal), None) if !waits => refusal,
+            let words = match (fate, broke) {
+                (_, Some(broke)) => broke.to_string(),
+                (Fate::Deferred(refusal), None) => refusal.to_string(),
+                (Fate::Refused(refusal), None) if !waits => refusal.to_string(),
+                (Fate::Unknown, None) if !waits => {
+                    "the server never said whether it took the mail".to_owned()
+                }
                 _ => continue,
             };
-            let words = refusal.to_string();
             if !told.contains(&words) {
                 told.push(words);
             }
@@ -246,6 +284,36 @@ mod tests {
         let broke = Refusal::made_up("failed to connect", false);
         let error = "failed to connect; 2 of 3 recipients have it".into();
         assert_eq!(it.reply(Some(broke), at(2)), Reply::Later { error, retry_after: None });
+    }
+
+    #[test]
+    fn of_a_mail_that_is_never_answered_only_those_are_left_out_who_may_have_it() {
+        let mut it = recipients(&["a", "b"]);
+        let unanswered = |it: &mut Recipients| {
+            it.ask(0);
+            it.answered(0, None);
+            it.ask(1);
+            it.answered(1, Some(greylisted("b")));
+            it.hand_over(vec![0]);
+            it.reply(Some(Refusal::late(None)), at(0))
+        };
+        for _ in 0..REPEATS {
+            let later = Reply::Later { error: "no reply in time".into(), retry_after: Some(REPEAT_AFTER) };
+            assert_eq!(unanswered(&mut it), later);
+            assert_eq!(it.transactions(), [[0, 1]]);
+        }
+        unanswered(&mut it);
+        assert_eq!(it.transactions(), [[1]]);
+        let error = "the server never said whether it took the mail; 1 of 2 recipients have it".into();
+        assert_eq!(attempt(&mut it, &[None], 1), Reply::TakenInPart { error });
+        // An answer is an answer, also where it is no.
+        let mut it = recipients(&["a"]);
+        for _ in 0..=REPEATS {
+            it.hand_over(vec![0]);
+            it.mail_answered(false);
+            let full = Refusal::made_up("the server refuses the mail: SMTP 452 full", false);
+            assert!(matches!(it.reply(Some(full), at(0)), Reply::Later { retry_after: None, .. }));
+        }
     }
 
     #[test]

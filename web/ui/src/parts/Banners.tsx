@@ -1,5 +1,6 @@
 /** What is wrong with the agent itself, or with the way to it. */
 import type { ComponentChildren } from "preact";
+import { notStored } from "../operator";
 import type { AgentView } from "../overview";
 import { exact } from "../time";
 import { isLost, overview } from "../view";
@@ -19,6 +20,11 @@ export function Banners() {
           ) : (
             "Nothing has been received yet."
           )}
+        </Banner>
+      )}
+      {notStored.value && (
+        <Banner tone="warn" title="What you did last holds, but was not stored at once">
+          A restart of the agent before it is stored would undo it. The reason was: {notStored.value}.
         </Banner>
       )}
       {data && <AgentBanners agent={data.agent} />}

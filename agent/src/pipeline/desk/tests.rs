@@ -1,0 +1,74 @@
+//! When something is told, by a clock that is set.
+
+use std::path::Path;
+
+use vipwatch_model::alert::{AlertKey, Severity};
+
+use super::*;
+use crate::config;
+
+const CONFIG: &str = r#"
+[agent]
+vantage = "test"
+[alerts]
+group_wait = "30s"
+[[receiver]]
+name = "ops"
+kind = "webhook"
+url = "https://alerts.example.net/ops"
+[[maintenance]]
+name = "patch-night"
+cron = "0 2 * * *"
+duration = "2h"
+"#;
+
+fn plan() -> Plan {
+    let config = config::parse(CONFIG, Path::new("probes.toml"), &|_| None);
+    Plan::new(&config.unwrap_or_else(|faults| panic!("{}", faults.render(false))))
+}
+
+fn at(time: &str) -> DateTime<Utc> {
+    format!("2026-07-01T{time}Z").parse().unwrap()
+}
+
+/// What is delivered by a desk that has waited until `now`.
+fn tend(desk: &mut Desk, plan: &Plan, now: DateTime<Utc>) -> usize {
+    assert_eq!(desk.wait(now), Some(Duration::ZERO));
+    assert!(desk.is_due(now));
+    let mut effects = Effects::default();
+    desk.tend(plan, &mut effects, now);
+    effects.deliveries.len()
+}
+
+#[test]
+fn a_clock_that_is_set_back_opens_and_ends_maintenance_windows() {
+    let plan = plan();
+    for (before, was_open, after, open, until) in [
+        ("04:30:00", false, "02:30:00", true, "04:00:00"),
+        ("02:30:00", true, "01:15:00", false, "02:00:00"),
+        ("02:30:00", true, "02:29:59", true, "04:00:00"),
+    ] {
+        let mut desk = Desk::default();
+        desk.replanned(at(before));
+        tend(&mut desk, &plan, at(before));
+        assert_eq!(!desk.windows.is_empty(), was_open, "{before}");
+        tend(&mut desk, &plan, at(after));
+        assert_eq!(!desk.windows.is_empty(), open, "{before} to {after}");
+        assert_eq!(desk.wait(at(after)), (at(until) - at(after)).to_std().ok(), "{before} to {after}");
+    }
+}
+
+#[test]
+fn what_waits_for_company_does_not_wait_for_the_clock_to_come_round_again() {
+    let (plan, mut desk, now) = (plan(), Desk::default(), at("12:00:00"));
+    desk.replanned(now);
+    let key = AlertKey::of_vantage(AlertKind::EgressChanged, "192.0.2.201");
+    let alert = Alert::of_vantage("a".into(), key, Severity::Info, now, now);
+    desk.dispatcher.opened(&alert, Circumstances::default());
+    assert_eq!(tend(&mut desk, &plan, now), 0);
+    assert_eq!(desk.wait(now), Some(Duration::from_secs(30)));
+    let now = at("11:00:10");
+    assert_eq!(tend(&mut desk, &plan, now), 0);
+    assert_eq!(desk.wait(now), Some(Duration::from_secs(30)));
+    assert_eq!(tend(&mut desk, &plan, now + TimeDelta::seconds(30)), 1);
+}
