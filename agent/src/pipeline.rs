@@ -381,7 +381,7 @@ impl Pipeline {
         let new_id = || uuid::Uuid::now_v7().to_string();
         let changes = self.alerts.update(&known, transition.as_ref(), &nodes, new_id);
         let mut effects = self.desk.take(changes, &self.plan, &self.watched, at);
-        let surer = self.desk.dispatcher.judged(probe, &machine);
+        let surer = self.desk.dispatcher.judged(&known, &nodes);
         if surer || !effects.is_empty() || self.desk.is_due(at) {
             self.desk.tend(&self.plan, &mut effects, at);
         }

@@ -7,6 +7,8 @@
 //! now is *held*, and told when nothing holds it any more, if it is still open then. One that was only waiting for others of
 //! its group is told even if it ended meanwhile.
 
+mod compose;
+mod doubt;
 mod explain;
 pub mod group;
 mod matcher;
@@ -19,11 +21,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{DateTime, Utc};
 
 use crate::{
-    alert::{Alert, AlertKey, Event, Scope},
-    notification::{Acknowledgement, Companion, Notification, Resolution},
-    probe::Probe,
-    state::Machine,
+    alert::{Alert, AlertKey, Event, Known, Nodes},
+    notification::{Acknowledgement, Notification, Resolution},
 };
+use doubt::Doubts;
 pub use group::Group;
 pub use matcher::{Matcher, fits};
 use outlook::Outlook;
@@ -94,17 +95,7 @@ pub struct Dispatcher {
     entries: BTreeMap<String, Entry>,
     groups: BTreeMap<String, Group>,
     silences: BTreeMap<String, Silence>,
-    /// Alerts that nothing new is told of before a round has said that they still hold.
-    unsure: BTreeMap<String, Doubt>,
-}
-
-/// Why a round has to say of an alert that it still holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Doubt {
-    /// It was stored before a restart.
-    Restarted,
-    /// Another alert inhibited it that is over now. If it is over, too, there was never anything to tell.
-    Freed,
+    doubts: Doubts,
 }
 
 impl Dispatcher {
@@ -116,8 +107,8 @@ impl Dispatcher {
         silences: impl IntoIterator<Item = Silence>,
     ) {
         for entry in entries {
-            if entry.telling.end.is_none() && entry.alert.key.kind.scope() != Scope::Vantage {
-                self.unsure.insert(entry.alert.id.clone(), Doubt::Restarted);
+            if entry.telling.end.is_none() {
+                self.doubts.raise(&entry.alert);
             }
             self.entries.entry(entry.alert.id.clone()).or_insert(entry);
         }
@@ -136,48 +127,42 @@ impl Dispatcher {
         self.entries.insert(alert.id.clone(), Entry { alert: alert.clone(), telling });
     }
 
-    /// A round of `probe` was judged, and its state is as `machine` says: if that is beyond doubt, what is still open of it, or
-    /// of its service, holds. Tells whether that makes a difference.
-    pub fn judged(&mut self, probe: &Probe, machine: &Machine) -> bool {
-        if !machine.is_steady() {
-            return false;
-        }
-        let before = self.unsure.len();
+    /// A round of `this` was judged, and the board brought up to date: what of the alerts that are still open does it confirm?
+    /// `nodes` are as for [`crate::alert::Board::update`]. Tells whether that makes a difference.
+    pub fn judged(&mut self, this: &Known<'_>, nodes: &Nodes<'_>) -> bool {
         let entries = &self.entries;
-        self.unsure.retain(|id, _| {
-            entries.get(id).is_some_and(|Entry { alert, .. }| match alert.key.kind.scope() {
-                Scope::Probe => alert.probe != probe.name.as_str(),
-                Scope::Service => alert.service.as_deref() != probe.subject.service(),
-                Scope::Vantage => false,
-            })
-        });
-        self.unsure.len() < before
+        self.doubts.judged(this, nodes, |id| entries.get(id).map(|entry| &entry.alert))
+    }
+
+    /// Something else than a round says that the alert with this key still holds. Tells whether that makes a difference.
+    pub fn confirmed(&mut self, key: &AlertKey) -> bool {
+        let entry =
+            self.entries.values().find(|entry| entry.alert.key == *key && entry.telling.end.is_none());
+        entry.is_some_and(|entry| self.doubts.settle(&entry.alert.id))
     }
 
     /// An alert is over. Gives how far telling of it had come, for the store, unless nothing of it is left to tell.
     pub fn resolved(&mut self, alert: &Alert, resolution: &Resolution, scene: &Scene<'_>) -> Option<Telling> {
         for id in self.inhibited_by(alert, scene.policy) {
-            self.unsure.entry(id).or_insert(Doubt::Freed);
+            self.doubts.raise(&self.entries[&id].alert);
         }
         let entry = self.entries.get(&alert.id)?;
         let unheard = entry.telling.told.is_none();
-        let outlook = self.outlook(scene.policy);
-        let freed = self.unsure.get(&alert.id) == Some(&Doubt::Freed);
-        if unheard && (freed || self.held(entry, &outlook, scene).is_some_and(|held| held.is_mute())) {
+        let held = self.held(entry, &self.outlook(scene.policy), scene);
+        let is_muted = entry.telling.is_muted(held.as_ref());
+        self.doubts.settle(&alert.id);
+        if unheard && is_muted {
             self.entries.remove(&alert.id);
             return None;
         }
+        let Entry { alert, telling } = self.entries.get_mut(&alert.id)?;
         let mut resolution = resolution.clone();
         if unheard {
             resolution.supersede();
+            telling.note_told(scene.now, scene.policy.receivers_of(alert));
         }
-        let entry = self.entries.get_mut(&alert.id)?;
-        if unheard {
-            let to = scene.policy.receivers_of(&entry.alert);
-            entry.telling.told = Some(Told::now(scene.now, to));
-        }
-        entry.telling.end = Some(resolution);
-        Some(entry.telling.clone())
+        telling.end = Some(resolution);
+        Some(telling.clone())
     }
 
     /// Tells everything that may be told now.
@@ -185,7 +170,6 @@ impl Dispatcher {
         let mut dispatch = Dispatch::default();
         self.clock_is(scene.now);
         self.expire(scene.now, &mut dispatch);
-        self.forsake(scene.policy, &mut dispatch);
         self.open(scene, &mut dispatch);
         self.end(scene, &mut dispatch);
         self.remind(scene, &mut dispatch);
@@ -207,7 +191,7 @@ impl Dispatcher {
         let mut dispatch = Dispatch::default();
         dispatch.tellings.insert(id.to_owned(), entry.telling.clone());
         if let Some(told) = entry.telling.told.as_ref().filter(|_| !again) {
-            for receiver in &told.to {
+            for receiver in told.to.iter().filter(|name| scene.policy.receivers.contains(name)) {
                 let mut notification = Notification::about(Event::Acknowledged, entry.alert.clone(), scene);
                 notification.acknowledgement = Some(acknowledgement.clone());
                 dispatch.outgoing.push(Outgoing { receiver: receiver.clone(), notification });
@@ -262,7 +246,7 @@ impl Dispatcher {
     #[must_use]
     pub fn held_alerts(&self, scene: &Scene<'_>) -> BTreeMap<&str, Held> {
         let outlook = self.outlook(scene.policy);
-        let untold = self.open_alerts().filter(|entry| entry.telling.told.is_none());
+        let untold = self.open_alerts().filter(|entry| !is_told(entry, scene.policy));
         let held = untold.filter_map(|entry| {
             let held = self.held(entry, &outlook, scene).or_else(|| self.gathered(entry, &outlook, scene))?;
             Some((entry.alert.id.as_str(), held))
@@ -274,7 +258,7 @@ impl Dispatcher {
     #[must_use]
     pub fn muted_alerts(&self, scene: &Scene<'_>) -> BTreeMap<&str, Held> {
         let outlook = self.outlook(scene.policy);
-        let told = self.open_alerts().filter(|entry| entry.telling.told.is_some());
+        let told = self.open_alerts().filter(|entry| is_told(entry, scene.policy));
         let muted = told
             .filter_map(|entry| Some((entry.alert.id.as_str(), self.muted(&entry.alert, &outlook, scene)?)));
         muted.collect()
@@ -294,7 +278,7 @@ impl Dispatcher {
     /// What keeps an alert from being told that nobody was told of.
     fn held(&self, entry: &Entry, outlook: &Outlook<'_>, scene: &Scene<'_>) -> Option<Held> {
         self.muted(&entry.alert, outlook, scene).or_else(|| {
-            if self.unsure.contains_key(&entry.alert.id) {
+            if self.doubts.cover(&entry.alert.id) {
                 return Some(Held::Unsure);
             }
             let until = entry.telling.suspects_until.filter(|until| *until > scene.now)?;
@@ -320,10 +304,9 @@ impl Dispatcher {
     /// Alerts of which `alert` keeps anything from being told.
     fn inhibited_by(&self, alert: &Alert, policy: &Policy) -> Vec<String> {
         let outlook = self.outlook(policy);
-        let inhibited = self.open_alerts().filter(|entry| {
-            outlook.inhibitor(&entry.alert).is_some_and(|by| by.id == alert.id)
-                && entry.alert.key.kind.scope() != Scope::Vantage
-        });
+        let inhibited = self
+            .open_alerts()
+            .filter(|entry| outlook.inhibitor(&entry.alert).is_some_and(|by| by.id == alert.id));
         inhibited.map(|entry| entry.alert.id.clone()).collect()
     }
 
@@ -331,18 +314,6 @@ impl Dispatcher {
     fn clock_is(&mut self, now: DateTime<Utc>) {
         self.groups.values_mut().for_each(|group| group.clock_is(now));
         self.entries.values_mut().for_each(|entry| entry.telling.clock_is(now));
-    }
-
-    /// An alert that was told to nobody, or of whose receivers none is left, has not been told if there is somebody to tell now.
-    fn forsake(&mut self, policy: &Policy, dispatch: &mut Dispatch) {
-        for (id, Entry { alert, telling }) in &mut self.entries {
-            let gone = |told: &Told| !told.to.iter().any(|name| policy.receivers.contains(name));
-            let forsaken = telling.end.is_none() && telling.told.as_ref().is_some_and(gone);
-            if forsaken && !policy.receivers_of(alert).is_empty() {
-                telling.told = None;
-                dispatch.tellings.insert(id.clone(), telling.clone());
-            }
-        }
     }
 
     fn expire(&mut self, now: DateTime<Utc>, dispatch: &mut Dispatch) {
@@ -353,11 +324,21 @@ impl Dispatcher {
     /// Tells what was opened.
     fn open(&mut self, scene: &Scene<'_>, dispatch: &mut Dispatch) {
         let mut ready: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        let mut turned: Vec<String> = Vec::new();
         let outlook = self.outlook(scene.policy);
-        for entry in self.open_alerts().filter(|entry| entry.telling.told.is_none()) {
-            if self.held(entry, &outlook, scene).is_none() {
+        for entry in self.open_alerts().filter(|entry| !is_told(entry, scene.policy)) {
+            let held = self.held(entry, &outlook, scene);
+            if entry.telling.is_muted(held.as_ref()) != entry.telling.muted {
+                turned.push(entry.alert.id.clone());
+            }
+            if held.is_none() {
                 ready.entry(group_of(entry, &outlook)).or_default().push(entry.alert.id.clone());
             }
+        }
+        for id in turned {
+            let Some(Entry { telling, .. }) = self.entries.get_mut(&id) else { continue };
+            telling.muted = !telling.muted;
+            dispatch.tellings.insert(id, telling.clone());
         }
         for (name, group) in self.groups.iter_mut().filter(|(name, _)| !ready.contains_key(*name)) {
             if group.waiting.take().is_some() {
@@ -393,8 +374,7 @@ impl Dispatcher {
 
     fn note_told(&mut self, id: &str, group: &str, scene: &Scene<'_>, dispatch: &mut Dispatch) {
         let Some(Entry { alert, telling }) = self.entries.get_mut(id) else { return };
-        let to = scene.policy.receivers_of(alert);
-        telling.told = Some(Told::now(scene.now, to));
+        telling.note_told(scene.now, scene.policy.receivers_of(alert));
         group.clone_into(&mut telling.group);
         dispatch.tellings.insert(id.to_owned(), telling.clone());
     }
@@ -431,9 +411,9 @@ impl Dispatcher {
         let Some(every) = scene.policy.repeat_every else { return };
         let mut due: BTreeMap<String, Vec<String>> = BTreeMap::new();
         let outlook = self.outlook(scene.policy);
-        for entry in self.open_alerts() {
+        for entry in self.open_alerts().filter(|entry| is_told(entry, scene.policy)) {
             let at = entry.telling.reminder_at(every);
-            let is_due = at.is_some_and(|at| at <= scene.now) && !self.unsure.contains_key(&entry.alert.id);
+            let is_due = at.is_some_and(|at| at <= scene.now) && !self.doubts.cover(&entry.alert.id);
             if is_due && self.muted(&entry.alert, &outlook, scene).is_none() {
                 due.entry(entry.telling.group.clone()).or_default().push(entry.alert.id.clone());
             }
@@ -458,9 +438,15 @@ impl Dispatcher {
     fn tell(&self, event: Event, ids: &[String], scene: &Scene<'_>, dispatch: &mut Dispatch) {
         let mut by_receiver: BTreeMap<String, Vec<&Entry>> = BTreeMap::new();
         for entry in ids.iter().filter_map(|id| self.entries.get(id)) {
-            let to = match &entry.telling.told {
-                Some(told) => told.to.clone(),
-                None => scene.policy.receivers_of(&entry.alert),
+            let told = entry.telling.told.as_ref().map_or(&[][..], |told| &told.to);
+            let to = match event {
+                // Nobody is told twice that it is open.
+                Event::Opened => {
+                    let mut to = scene.policy.receivers_of(&entry.alert);
+                    to.retain(|name| !told.contains(name));
+                    to
+                }
+                _ => told.to_vec(),
             };
             // Who was told may be configured no longer.
             for receiver in to.into_iter().filter(|name| scene.policy.receivers.contains(name)) {
@@ -469,47 +455,9 @@ impl Dispatcher {
         }
         let outlook = self.outlook(scene.policy);
         for (receiver, entries) in by_receiver {
-            let notification = Self::notification(event, entries, &outlook, scene);
+            let notification = compose::notification(event, &receiver, entries, &outlook, scene);
             dispatch.outgoing.extend(notification.map(|notification| Outgoing { receiver, notification }));
         }
-    }
-
-    /// The alert that explains the others goes first, or else the worst; the others with it.
-    fn notification(
-        event: Event,
-        mut entries: Vec<&Entry>,
-        outlook: &Outlook<'_>,
-        scene: &Scene<'_>,
-    ) -> Option<Notification> {
-        let explains_some = |lead: &Entry| entries.iter().any(|other| explain::explains(lead, other));
-        let place = entries
-            .iter()
-            .position(|entry| {
-                event != Event::Resolved && outlook.root(entry).is_none() && explains_some(entry)
-            })
-            .or_else(|| {
-                (0..entries.len()).min_by_key(|i| (entries[*i].alert.severity, &entries[*i].alert.id))
-            })?;
-        let lead = entries.remove(place);
-        entries.sort_by_key(|entry| (entry.alert.severity, &entry.alert.id));
-        let mut notification = Notification::about(event, lead.alert.clone(), scene);
-        notification.resolution.clone_from(&lead.telling.end);
-        notification.acknowledgement.clone_from(&lead.telling.acknowledgement);
-        if let Some(told) = lead.telling.told.as_ref().filter(|_| event == Event::Reminder) {
-            notification.idempotency_key = format!("{}-{event}-{}", lead.alert.id, told.reminders);
-        }
-        notification.explained_by = outlook.root(lead).map(|root| root.alert.reference());
-        notification.also = entries
-            .into_iter()
-            .map(|entry| Companion {
-                event,
-                consequence: explain::explains(lead, entry),
-                alert: entry.alert.clone(),
-                resolution: entry.telling.end.clone(),
-                acknowledgement: None,
-            })
-            .collect();
-        Some(notification)
     }
 
     fn forget(&mut self, scene: &Scene<'_>, dispatch: &mut Dispatch) {
@@ -543,6 +491,14 @@ impl Dispatcher {
         let windows = scene.windows.iter().map(|window| window.until);
         held.chain(ends).chain(windows_end).chain(reminders).chain(silences).chain(windows).filter(soon).min()
     }
+}
+
+/// Whether the alert was told to somebody who is there still, or there is nobody to tell.
+fn is_told(entry: &Entry, policy: &Policy) -> bool {
+    entry.telling.told.as_ref().is_some_and(|told| {
+        told.to.iter().any(|name| policy.receivers.contains(name))
+            || policy.receivers_of(&entry.alert).is_empty()
+    })
 }
 
 /// The group that an alert is told with: that of the failure that explains it, if there is one.

@@ -15,6 +15,7 @@ use vipwatch_model::{
 };
 
 use super::Pipeline;
+use crate::store::Effects;
 
 /// What is known of the agent itself.
 pub(crate) struct Vantage {
@@ -55,13 +56,21 @@ impl Pipeline {
     }
 
     fn look_whether_it_sees(&mut self, changes: &mut Changes, now: DateTime<Utc>) {
+        let outlook = self.parts.gate.outlook();
         let probes = self.watched.iter().map(|(name, watched)| {
             (name, TimeDelta::from_std(watched.planned.gap).unwrap_or(TimeDelta::MAX))
         });
-        if let Some(missed) = self.vantage.vision.step(&self.parts.gate.outlook(), probes, now) {
+        if let Some(missed) = self.vantage.vision.step(&outlook, probes, now) {
             self.end_apart(changes, |alert| alert.key == Blindness::key(), |alert| missed.end(alert, now));
         }
         let rule = self.plan.rules.of(AlertKind::VantageBlind);
+        // What was known before a restart is no proof; that no target answers since then is.
+        if self.vantage.vision.is_blind()
+            && outlook.failing.is_some()
+            && self.desk.dispatcher.confirmed(&Blindness::key())
+        {
+            self.tend(Effects::default());
+        }
         if let Some(blindness) = self.vantage.vision.blindness().filter(|_| rule.enabled) {
             let alert = || blindness.alert(new_id(), rule.severity, now);
             changes.opened.extend(self.alerts.raise(&Blindness::key(), alert).opened);

@@ -22,6 +22,9 @@ pub struct Telling {
     /// Until when it waits for a node to turn out as its cause.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub suspects_until: Option<DateTime<Utc>>,
+    /// Whether nobody was to hear of it when that was looked at last, rather than not yet.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub muted: bool,
     /// When and to whom it was told.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub told: Option<Told>,
@@ -41,6 +44,7 @@ impl Telling {
             group: super::group::of(alert),
             served_by: Vec::new(),
             suspects_until: None,
+            muted: false,
             told: None,
             acknowledgement: None,
             end: None,
@@ -55,6 +59,29 @@ impl Telling {
             told.at = told.at.min(now);
             told.reminded_at = told.reminded_at.map(|at| at.min(now));
         }
+    }
+
+    /// Whether nobody shall hear of it should it end while `held` keeps it from being told. While it is in doubt, what was before
+    /// counts.
+    pub(super) fn is_muted(&self, held: Option<&Held>) -> bool {
+        match held {
+            None | Some(Held::Gathered { .. }) => false,
+            Some(Held::Unsure) => self.muted,
+            Some(Held::Inhibited { .. } | Held::Maintenance { .. } | Held::Silenced { .. }) => true,
+        }
+    }
+
+    /// It was told to these, too. Who was told before may be configured again some day, and reminders are counted on, so that
+    /// none has a key that there was before.
+    pub(super) fn note_told(&mut self, at: DateTime<Utc>, to: Vec<String>) {
+        let mut told = Told::now(at, to);
+        if let Some(before) = self.told.take() {
+            told.reminders = before.reminders;
+            told.to.extend(before.to);
+            told.to.sort();
+            told.to.dedup();
+        }
+        self.told = Some(told);
     }
 
     /// When it is time to tell again that the alert is open.
@@ -113,7 +140,7 @@ pub enum Held {
         /// Until when.
         until: DateTime<Utc>,
     },
-    /// Its next round has to say that it still holds.
+    /// A round has to say that it still holds.
     Unsure,
     /// It is told with others of its group.
     Gathered {
@@ -132,10 +159,5 @@ impl Held {
                 Some(*until)
             }
         }
-    }
-
-    /// Whether nobody shall be told, rather than not yet.
-    pub(super) fn is_mute(&self) -> bool {
-        !matches!(self, Self::Gathered { .. } | Self::Unsure)
     }
 }

@@ -205,8 +205,11 @@ impl Town {
         };
         self.board = board;
         self.take(changes);
-        let watched = &self.watched[name];
-        self.dispatcher.judged(&watched.probe, &watched.machine);
+        let mut dispatcher = std::mem::take(&mut self.dispatcher);
+        let this = self.watched[name].known().unwrap();
+        let nodes = self.nodes(this.probe);
+        dispatcher.judged(&this, &Nodes { known: &nodes, configured: nodes.len() });
+        self.dispatcher = dispatcher;
     }
 
     fn take(&mut self, changes: Changes) {
@@ -260,6 +263,9 @@ impl Town {
             Changes { opened: Vec::new(), resolved: over.into_iter().map(end).collect() }
         };
         self.take(changes);
+        if blind {
+            self.dispatcher.confirmed(&key);
+        }
         self.tend();
     }
 
