@@ -314,6 +314,7 @@ impl Dispatcher {
     fn clock_is(&mut self, now: DateTime<Utc>) {
         self.groups.values_mut().for_each(|group| group.clock_is(now));
         self.entries.values_mut().for_each(|entry| entry.telling.clock_is(now));
+        self.silences.values_mut().for_each(|silence| silence.clock_is(now));
     }
 
     fn expire(&mut self, now: DateTime<Utc>, dispatch: &mut Dispatch) {

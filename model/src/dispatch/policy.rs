@@ -87,6 +87,15 @@ pub struct Silence {
     pub comment: String,
 }
 
+impl Silence {
+    /// Holds for as long as it was asked for, where the clock was set back since.
+    pub(super) fn clock_is(&mut self, now: DateTime<Utc>) {
+        let ahead = (self.from - now).max(TimeDelta::zero());
+        self.from -= ahead;
+        self.until -= ahead;
+    }
+}
+
 impl Policy {
     /// What holds where nothing is configured: everybody is told everything.
     #[must_use]
@@ -153,5 +162,30 @@ impl Inhibition {
                 Extent::Probe,
             ),
         ]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_silence_holds_for_as_long_as_it_was_asked_for() {
+        let at = |minutes| DateTime::<Utc>::UNIX_EPOCH + TimeDelta::minutes(minutes);
+        let made = Silence {
+            id: String::new(),
+            matcher: Matcher::default(),
+            from: at(600),
+            until: at(630),
+            by: String::new(),
+            comment: String::new(),
+        };
+        let seen = |now| {
+            let mut silence = made.clone();
+            silence.clock_is(now);
+            (silence.from, silence.until)
+        };
+        assert_eq!(seen(at(610)), (at(600), at(630)));
+        assert_eq!(seen(at(540)), (at(540), at(570)), "set back by an hour");
     }
 }
