@@ -83,12 +83,20 @@ impl Queue {
         Some(taken)
     }
 
+    /// Takes all that there is now besides what the last [`Queue::take`] took.
+    pub(super) fn take_rest(&self) -> Vec<Record> {
+        let mut inner = self.lock();
+        inner.in_hand += inner.records.len();
+        inner.urgent = false;
+        inner.records.drain(..).collect()
+    }
+
     /// The records of the last [`Queue::take`] are written.
     pub(super) fn written(&self) {
         self.lock().in_hand = 0;
     }
 
-    /// The records of the last [`Queue::take`] could not be written: they go back to the front.
+    /// The records that were taken last could not be written: they go back to the front.
     pub(super) fn put_back(&self, records: Vec<Record>) {
         let mut inner = self.lock();
         inner.in_hand = 0;

@@ -92,6 +92,10 @@ impl Writer {
             let written = self.write(&batch);
             let failed = written.is_err();
             let answers = self.report(written);
+            if failed {
+                // What waits behind it cannot be written either, and its deliveries must not wait for that.
+                batch.append(&mut self.queue.take_rest());
+            }
             self.hand_over(&batch, answers);
             if failed {
                 // Whoever asks for that gets to know, and may ask again.

@@ -32,6 +32,7 @@ use crate::{
 const AIM: Duration = Duration::from_millis(100);
 const DELIVERIES: usize = 50;
 const IN_TIME: usize = 45;
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A new delivery of an alert with this id.
 pub(super) fn delivery(alert: &str, receiver: &str) -> Delivery {
@@ -138,4 +139,28 @@ async fn the_first_attempt_follows_the_commit_within_100_ms() {
     );
     assert!(took[IN_TIME - 1] <= AIM, "{took:?}");
     end.cancel();
+}
+
+/// However much waits for a database that is away, and however long: what is to be told is told.
+#[tokio::test]
+async fn a_delivery_does_not_wait_behind_what_cannot_be_written() {
+    let home = tempfile::tempdir().unwrap();
+    let (for_outbox, mut notices) = mpsc::channel(16);
+    let (restored, _restored) = mpsc::channel(1);
+    // There is a directory in its place.
+    let path = home.path().join("vipwatch.db");
+    std::fs::create_dir(&path).unwrap();
+    let options = Options { path, keep: Duration::from_secs(3600), buffer: 20_000 };
+    let outlets = Outlets { outbox: for_outbox, restored, heartbeat: Heartbeat::default() };
+    let store = Store::start(options, Clock::system(), outlets).unwrap();
+    for _ in 0..10_000 {
+        store.push(Record::Effects(Box::default()));
+    }
+    for alert in ["first", "second"] {
+        let deliveries = vec![delivery(alert, "ops")];
+        store.push(Record::Effects(Box::new(Effects { deliveries, ..Effects::default() })));
+        let notice = tokio::time::timeout(PATIENCE, notices.recv()).await.expect("it waits for the database");
+        let Some(Notice::New(delivery)) = notice else { panic!("{notice:?}") };
+        assert_eq!(delivery.key.notification, format!("{alert}-opened"));
+    }
 }
