@@ -80,8 +80,7 @@ impl Email {
         };
         let key = &message.notification.idempotency_key;
         let everybody = || self.config.to.iter().map(|to| to.email.clone());
-        let mut recipients =
-            self.mails.take(key).unwrap_or_else(|| Recipients::new(everybody(), message.now));
+        let mut recipients = self.mails.take(key).unwrap_or_else(|| Recipients::new(everybody()));
         let mut received = None;
         let sent = timeout(self.timeout, self.send(&letter, &mut recipients, &mut received)).await;
         let broke = match sent {

@@ -27,8 +27,8 @@ pub(super) struct Recipients {
     handed_over: Vec<usize>,
     /// How often it has not said so.
     unanswered: u32,
-    /// When it was attempted first.
-    since: DateTime<Utc>,
+    /// When the first of them had it.
+    reached_at: Option<DateTime<Utc>>,
     /// Of whom the server has to say something now.
     asking: Option<usize>,
 }
@@ -58,9 +58,9 @@ impl Fate {
 
 impl Recipients {
     /// Nobody of `all` has it.
-    pub(super) fn new(all: impl Iterator<Item = Address>, now: DateTime<Utc>) -> Self {
+    pub(super) fn new(all: impl Iterator<Item = Address>) -> Self {
         let all = all.map(|address| (address, Fate::Open)).collect();
-        Self { all, handed_over: Vec::new(), unanswered: 0, since: now, asking: None }
+        Self { all, handed_over: Vec::new(), unanswered: 0, reached_at: None, asking: None }
     }
 
     /// Who is to get the mail now, by their places, in one transaction each.
@@ -125,7 +125,10 @@ impl Recipients {
             unanswered.iter().for_each(|&place| self.all[place].1 = Fate::Unknown);
         }
         let reached = self.reached_so_far();
-        let too_late = reached > 0 && now - self.since >= PATIENCE;
+        if reached > 0 {
+            self.reached_at.get_or_insert(now);
+        }
+        let too_late = self.reached_at.is_some_and(|reached| now - reached >= PATIENCE);
         for (_, fate) in &mut self.all {
             let refusal = match fate {
                 Fate::Reached | Fate::Refused(_) | Fate::Unknown => continue,
@@ -193,7 +196,7 @@ mod tests {
 
     fn recipients(names: &[&str]) -> Recipients {
         let all = names.iter().map(|name| Address::new(*name, "example.net").unwrap());
-        Recipients::new(all.collect::<Vec<_>>().into_iter(), at(0))
+        Recipients::new(all.collect::<Vec<_>>().into_iter())
     }
 
     fn greylisted(name: &str) -> Refusal {
@@ -324,9 +327,13 @@ mod tests {
         assert!(matches!(attempt(&mut it, &[full()], 59), Reply::LaterInPart { .. }));
         let error = "the server refuses b: SMTP 451 greylisted; 1 of 2 recipients have it".into();
         assert_eq!(attempt(&mut it, &[full()], 60), Reply::TakenInPart { error });
-        // What nobody has is attempted for as long as it takes.
-        let mut it = recipients(&["b"]);
-        assert!(matches!(attempt(&mut it, &[full()], 6_000), Reply::Later { .. }));
+        // What nobody has is attempted for as long as it takes, and the hour begins with the first who has it.
+        let mut it = recipients(&["a", "b"]);
+        assert!(matches!(attempt(&mut it, &[full(), full()], 0), Reply::Later { .. }));
+        assert!(matches!(attempt(&mut it, &[full(), full()], 6_000), Reply::Later { .. }));
+        assert!(matches!(attempt(&mut it, &[None, full()], 6_010), Reply::LaterInPart { .. }));
+        assert!(matches!(attempt(&mut it, &[full()], 6_069), Reply::LaterInPart { .. }));
+        assert!(matches!(attempt(&mut it, &[full()], 6_070), Reply::TakenInPart { .. }));
     }
 
     #[test]
