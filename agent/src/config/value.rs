@@ -170,6 +170,12 @@ impl<T: Value + PartialEq> Value for List<T> {
 #[derive(Debug, Clone)]
 pub(super) struct OneOrMore<T>(pub(super) Vec<At<T>>);
 
+impl<T> OneOrMore<T> {
+    pub(super) fn into_values(self) -> Vec<T> {
+        List(self.0).into_values()
+    }
+}
+
 impl<T: Value + PartialEq> Value for OneOrMore<T> {
     fn read(value: &Toml<'_>, reader: &mut Reader<'_>) -> Option<Self> {
         if value.get_ref().is_array() {

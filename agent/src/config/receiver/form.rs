@@ -69,6 +69,23 @@ table! {
     }
 }
 
+/// Such a table. Whatever stands in its place is blanked out: it may be a body or a URL that was to stand in it.
+#[derive(Debug, Clone)]
+pub(in crate::config) struct HiddenForm(pub(super) FormTable);
+
+impl Value for HiddenForm {
+    fn read(value: &Toml<'_>, reader: &mut Reader<'_>) -> Option<Self> {
+        if !value.get_ref().is_table() {
+            reader.conceal(value.span());
+        }
+        FormTable::read(value, reader).map(Self)
+    }
+
+    fn schema() -> Schema {
+        FormTable::schema()
+    }
+}
+
 /// The text of a template. It is blanked out wherever the file is shown.
 #[derive(Debug, Clone)]
 pub(in crate::config) struct Source {

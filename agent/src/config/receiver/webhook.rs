@@ -2,8 +2,8 @@
 
 use hyper::Method;
 
-use super::{Endpoint, ReceiverTable, form::Form, form::FormTable, signing_key::SigningKey};
-use crate::config::{choice::choice, reader::Reader, secret::Hidden, table::table, value::List};
+use super::{Endpoint, ReceiverTable, form::Form, form::HiddenForm, signing_key::SigningKey};
+use crate::config::{choice::choice, reader::Reader, secret::Hidden, table::table, value::OneOrMore};
 
 /// A webhook.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,9 +31,9 @@ table! {
         default method: Verb = "POST",
         /// Secrets to sign requests with, as the Standard Webhooks specification says, with webhook. While they are being
         /// changed there are several: each of them signs. Never shown.
-        optional secrets: List<Hidden<SigningKey>>,
+        optional secrets: OneOrMore<Hidden<SigningKey>>,
         /// What to send instead of vipwatch's own document, with webhook.
-        optional template: FormTable,
+        optional template: HiddenForm,
     }
 }
 
@@ -41,11 +41,11 @@ impl Webhook {
     pub(super) fn resolve(mut table: ReceiverTable, reader: &mut Reader<'_>) -> Option<Self> {
         let WebhookTable { method, secrets, template } = table.webhook.clone();
         let form = match template.optional()? {
-            Some(template) => template.resolve(&mut table.endpoint, reader),
+            Some(HiddenForm(template)) => template.resolve(&mut table.endpoint, reader),
             None => Some(Form::default()),
         };
         let endpoint = table.endpoint(reader);
-        let secrets = secrets.optional()?.map(List::into_values).unwrap_or_default();
+        let secrets = secrets.optional()?.map(OneOrMore::into_values).unwrap_or_default();
         let Verb(method) = method.required()?;
         Some(Self {
             endpoint: endpoint?,
