@@ -9,7 +9,7 @@ use vipwatch_model::alert::Alert;
 pub struct Standing {
     /// The alert, as it was told.
     pub alert: Arc<Alert>,
-    /// The names of the receivers that it was told to, or is about to be.
+    /// The names of the receivers that it was told to, or is about to be, and of those that would be told of it now.
     pub told: Arc<[String]>,
     /// Where the agent stands.
     pub vantage: Arc<str>,
@@ -18,7 +18,7 @@ pub struct Standing {
 }
 
 impl Standing {
-    /// Whether `receiver` was told.
+    /// Whether `receiver` is to know of it.
     #[must_use]
     pub fn is_known_to(&self, receiver: &str) -> bool {
         self.told.iter().any(|name| name == receiver)

@@ -72,14 +72,15 @@ impl Desk {
         self.next = Some(now);
     }
 
-    /// The open alerts that somebody was told of.
+    /// The open alerts that somebody was told of. Known to be told are also those whom the routes name now: a receiver that
+    /// has got another name since must not take it for over.
     pub(crate) fn standing(&self, plan: &Plan) -> Vec<Standing> {
         let (vantage, page): (Arc<str>, Arc<str>) = (plan.vantage.as_str().into(), plan.page.as_str().into());
         let told =
             self.dispatcher.open_alerts().filter_map(|entry| Some((entry, entry.telling.told.as_ref()?)));
         let standing = told.map(|(Entry { alert, .. }, told)| Standing {
             alert: Arc::new(alert.clone()),
-            told: told.to.as_slice().into(),
+            told: told.to.iter().cloned().chain(plan.policy.receivers_of(alert)).collect(),
             vantage: Arc::clone(&vantage),
             page: Arc::clone(&page),
         });

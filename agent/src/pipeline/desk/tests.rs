@@ -23,7 +23,11 @@ duration = "2h"
 "#;
 
 fn plan() -> Plan {
-    let config = config::parse(CONFIG, Path::new("probes.toml"), &|_| None);
+    planned(CONFIG)
+}
+
+fn planned(source: &str) -> Plan {
+    let config = config::parse(source, Path::new("probes.toml"), &|_| None);
     Plan::new(&config.unwrap_or_else(|faults| panic!("{}", faults.render(false))))
 }
 
@@ -71,4 +75,25 @@ fn what_waits_for_company_does_not_wait_for_the_clock_to_come_round_again() {
     assert_eq!(tend(&mut desk, &plan, now), 0);
     assert_eq!(desk.wait(now), Some(Duration::from_secs(30)));
     assert_eq!(tend(&mut desk, &plan, now + TimeDelta::seconds(30)), 1);
+}
+
+#[test]
+fn what_is_open_is_known_to_whom_it_was_told_and_to_whom_it_would_be_told_now() {
+    let more = "[[receiver]]\nname = \"am\"\nkind = \"alertmanager\"\nurls = [\"http://192.0.2.93:9093\"]\n";
+    let before = planned(&format!("{}{more}", CONFIG.replace("30s", "0s")));
+    let after =
+        planned(&format!("{}{more}", CONFIG.replace("30s", "0s")).replace("\"am\"", "\"alertmanagers\""));
+    let (mut desk, now) = (Desk::default(), at("12:00:00"));
+    let key = AlertKey::of_vantage(AlertKind::EgressChanged, "192.0.2.201");
+    let alert = Alert::of_vantage("a".into(), key, Severity::Info, now, now);
+    desk.dispatcher.opened(&alert, Circumstances::default());
+    desk.replanned(now);
+    assert!(desk.standing(&before).is_empty(), "nobody was told");
+    assert_eq!(tend(&mut desk, &before, now), 2);
+    desk.replanned(now);
+    assert_eq!(tend(&mut desk, &after, now), 0);
+    let standing = desk.standing(&after);
+    for (name, known) in [("ops", true), ("am", true), ("alertmanagers", true), ("night", false)] {
+        assert_eq!(standing[0].is_known_to(name), known, "{name}");
+    }
 }
