@@ -27,7 +27,7 @@ use super::{
     exchange::{Exchange, Exchanges, Mask, Side},
     receiver::{Message, Reply},
 };
-use crate::config;
+use crate::config::{self, Secret};
 
 /// The exit code by which a program refuses a notification for good (`EX_DATAERR` of sysexits.h).
 const REFUSED: i32 = 65;
@@ -40,13 +40,16 @@ const END: Duration = Duration::from_secs(1);
 pub struct Exec {
     config: config::Exec,
     timeout: Duration,
+    /// Its arguments: there may be a token among them, and programs repeat them when they complain.
+    mask: Mask,
 }
 
 impl Exec {
     /// Starts the program of `config`, and gives it `timeout`.
     #[must_use]
     pub fn new(config: &config::Exec, timeout: Duration) -> Self {
-        Self { config: config.clone(), timeout }
+        let mask = Mask::new(config.arguments.iter().cloned().map(Secret::from));
+        Self { config: config.clone(), timeout, mask }
     }
 
     /// Makes one attempt.
@@ -55,7 +58,6 @@ impl Exec {
         let ended = self.run(&variables, message.document).await;
         if exchanges.are_wanted() {
             let mask = Mask::default();
-            // Among the arguments there may be a token.
             let line =
                 format!("{}{}", self.config.program.display(), " ***".repeat(self.config.arguments.len()));
             let set = variables.map(|(name, value)| (name.to_owned(), value)).into();
@@ -81,7 +83,7 @@ impl Exec {
         let mut child = child.map_err(|error| format!("it cannot be started: {error}"))?;
         // Killed wherever this ends, unless the program has ended by itself.
         let group = Group::of(&child);
-        match timeout(self.timeout, attend(&mut child, document)).await {
+        match timeout(self.timeout, attend(&mut child, document, &self.mask)).await {
             Ok(ended) => {
                 let ended = ended.map_err(|error| format!("it cannot be watched: {error}"))?;
                 group.release();
@@ -140,7 +142,7 @@ fn plain(text: &str) -> String {
 }
 
 /// Feeds the program and listens to it until it ends, and gives its last words.
-async fn attend(child: &mut Child, document: &str) -> io::Result<(ExitStatus, String)> {
+async fn attend(child: &mut Child, document: &str, mask: &Mask) -> io::Result<(ExitStatus, String)> {
     let mut stderr = Stderr::of(child)?;
     let feeding = feed(child.stdin.take(), document.as_bytes());
     let mut feeding = std::pin::pin!(feeding);
@@ -153,7 +155,7 @@ async fn attend(child: &mut Child, document: &str) -> io::Result<(ExitStatus, St
             () = stderr.hear(), if stderr.is_open() => {}
         }
     };
-    Ok((status, stderr.last_words()))
+    Ok((status, stderr.last_words(mask)))
 }
 
 /// Writes the document. A program need not read it.

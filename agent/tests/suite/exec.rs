@@ -204,6 +204,10 @@ async fn what_goes_to_and_fro_is_shown_without_the_arguments() {
     assert_eq!(exchange.sent.body, serde_json::to_string(&opened()).unwrap());
     let received = exchange.received.as_ref().unwrap();
     assert_eq!((received.line.as_str(), received.body.as_str()), ("exit code 65", "no such team"));
+    let repeats = receiver("kind = \"exec\"\ncommand = [\"/bin/ls\", \"/s3cr3t\"]");
+    let (reply, exchanges) = rehearse(&repeats, &opened()).await;
+    assert!(!format!("{reply:?} {exchanges:?}").contains("s3cr3t"), "{reply:?} {exchanges:?}");
+    assert!(later(reply).contains("***"));
     let (_, nobody) = rehearse(&script("exec sleep 1000", "100ms"), &opened()).await;
     assert_eq!(nobody[0].received, None);
 }
