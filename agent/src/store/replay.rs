@@ -117,9 +117,9 @@ fn over(transaction: &Transaction<'_>, dead: &[Dead]) -> rusqlite::Result<Over> 
     let receivers: HashSet<_> = dead.iter().map(|dead| dead.receiver.as_str()).collect();
     let alerts: HashSet<_> = dead.iter().flat_map(|dead| &dead.alerts).collect();
     let mut select = transaction.prepare_cached(
-        "SELECT receiver, alert.value FROM delivery, json_each(delivery.alerts) AS alert
-         WHERE state = 'delivered' AND receiver IN (SELECT value FROM json_each(?1)) AND event = 'resolved'
-           AND alert.value IN (SELECT value FROM json_each(?2))",
+        "SELECT receiver, alert FROM delivery_of_alert JOIN delivery ON id = delivery
+         WHERE alert IN (SELECT value FROM json_each(?2)) AND receiver IN (SELECT value FROM json_each(?1))
+           AND event = 'resolved' AND +state = 'delivered'",
     )?;
     let mut ends = select.query(params![json(&receivers)?, json(&alerts)?])?;
     let mut over = Over::new();
