@@ -36,7 +36,7 @@ struct List {
     /// Only those to this receiver.
     #[arg(long, value_name = "NAME")]
     receiver: Option<String>,
-    /// Only those that tell of this alert.
+    /// Only those that tell of this alert: its id, or the beginning of it.
     #[arg(long, value_name = "ID")]
     alert: Option<String>,
     /// How many at most, the newest first.

@@ -1,6 +1,10 @@
 //! `vipwatch silence`, `silences` and `unsilence`: what nobody wants to hear of for a while.
 
-use std::{collections::BTreeMap, process::ExitCode, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    process::ExitCode,
+    time::Duration,
+};
 
 use chrono::{DateTime, Utc};
 use clap::Args;
@@ -30,7 +34,7 @@ pub(super) struct Silence {
     remote: Remote,
 }
 
-/// Which alerts. What is given several times means any of these; of different things, all have to fit.
+/// Which alerts. What is given several times means any of these, except for labels; of different things, all have to fit.
 #[derive(Debug, Args)]
 #[group(id = "which", required = true, multiple = true)]
 struct Matcher {
@@ -82,6 +86,10 @@ impl Silence {
     }
 
     async fn ask(self) -> Result<String, Trouble> {
+        if let Some(key) = self.matcher.label_given_twice() {
+            let usage = format!("--label {key} is given twice, and one alert cannot fit both");
+            return Err(Trouble::Usage(usage));
+        }
         let for_seconds = u32::try_from(self.duration.as_secs()).unwrap_or(u32::MAX);
         let body = NewSilence {
             all: self.matcher.all,
@@ -130,6 +138,11 @@ impl Unsilence {
 }
 
 impl Matcher {
+    fn label_given_twice(&self) -> Option<&str> {
+        let mut keys = BTreeSet::new();
+        self.labels.iter().map(|(key, _)| key.as_str()).find(|key| !keys.insert(*key))
+    }
+
     fn view(self) -> MatcherView {
         let severity = |severity| match severity {
             Severity::Critical => api::Severity::Critical,

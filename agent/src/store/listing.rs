@@ -21,7 +21,7 @@ pub struct Filter {
     pub state: Option<DeliveryState>,
     /// Only those to this receiver.
     pub receiver: Option<String>,
-    /// Only those that tell of the alert with this id.
+    /// Only those that tell of an alert whose id begins like this.
     pub alert: Option<String>,
     /// The most that are listed, the newest first.
     pub limit: usize,
@@ -77,8 +77,9 @@ fn query(filter: &Filter) -> (String, Vec<Box<dyn ToSql>>) {
     let mut fits = Vec::new();
     let mut given: Vec<Box<dyn ToSql>> = Vec::new();
     if let Some(alert) = &filter.alert {
-        fits.push("id IN (SELECT delivery FROM delivery_of_alert WHERE alert = ?)");
+        fits.push("id IN (SELECT delivery FROM delivery_of_alert WHERE alert >= ? AND alert < ?)");
         given.push(Box::new(alert.clone()));
+        given.push(Box::new(format!("{alert}{}", char::MAX)));
     }
     if let Some(receiver) = &filter.receiver {
         // An alert has so few deliveries that they are looked at one by one: no index is to be taken instead.
@@ -160,7 +161,7 @@ mod tests {
             assert_eq!(plan[0], expected, "{filter:?}: {plan:#?}");
             let sorts = plan.iter().any(|step| step.contains("TEMP B-TREE"));
             assert!(!sorts, "{filter:?}: {plan:#?}");
-            let of_alert = "SEARCH delivery_of_alert USING PRIMARY KEY (alert=?)";
+            let of_alert = "SEARCH delivery_of_alert USING PRIMARY KEY (alert>? AND alert<?)";
             assert_eq!(plan.iter().any(|step| step == of_alert), filter.alert.is_some(), "{plan:#?}");
         }
     }
@@ -192,6 +193,11 @@ mod tests {
             [&[5, 4, 3, 2, 1], &[4, 1], &[3, 2, 1], &[1], &[5, 4, 3, 1], &[4, 1], &[3, 1], &[1]];
         assert_eq!(listed, expected);
         assert_eq!(ids(&Filter { limit: 2, ..Filter::default() }), [5, 4]);
+        connection
+            .execute_batch(r#"UPDATE delivery SET alerts = '["01a20779"]' WHERE id = 3; UPDATE delivery SET alerts = '["01a2077a"]' WHERE id = 4"#)
+            .unwrap();
+        let of = |alert: &str| ids(&Filter { alert: Some(alert.to_owned()), limit: 9, ..Filter::default() });
+        assert_eq!((of("01a2077"), of("01a20779"), of("01a2078")), (vec![4, 3], vec![3], vec![]));
         let left: i64 =
             connection.query_row("SELECT count(*) FROM delivery_of_alert", [], |row| row.get(0)).unwrap();
         assert_eq!(left, 5, "what is gone is not told of any more");

@@ -271,6 +271,11 @@ fn what_cannot_be_done_is_said_with_its_exit_code() {
         2,
         "source_translated",
     );
+    assert_failed(
+        &ask(&home, &["silence", "--for", "2h", "--comment", "x", "--label", "team=a", "--label", "team=b"]),
+        2,
+        "--label team is given twice",
+    );
     home.configure("[agent]\nlisten = \"here\"\n");
     let nowhere = ask(&home, &["silences"]);
     assert_failed(&nowhere, 78, "expected an address");

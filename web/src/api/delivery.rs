@@ -70,7 +70,7 @@ pub struct DeliveryFilter {
     pub receiver: Option<String>,
     /// Only those that have come this far.
     pub state: Option<DeliveryState>,
-    /// Only those that tell of the alert with this id.
+    /// Only those that tell of an alert whose id begins like this.
     pub alert: Option<String>,
     /// How many at most: 1 to [`DELIVERIES`], 100 where it is left out.
     pub limit: Option<u32>,

@@ -1071,7 +1071,7 @@ export interface operations {
                 receiver?: string;
                 /** @description Only those that have come this far. */
                 state?: components["schemas"]["DeliveryState"];
-                /** @description Only those that tell of the alert with this id. */
+                /** @description Only those that tell of an alert whose id begins like this. */
                 alert?: string;
                 /** @description How many at most: 1 to [`DELIVERIES`], 100 where it is left out. */
                 limit?: number;
