@@ -20,8 +20,8 @@ use super::{
     replay,
 };
 
-/// The ids of the probes that were written through this connection.
-pub(super) type ProbeIds = HashMap<String, i64>;
+/// The ids of the probes that were written through this connection, by name, and the target that each was written with.
+pub(super) type ProbeIds = HashMap<String, (i64, String)>;
 
 /// Writes all of `records` in one transaction; gives the answers to those that ask something, in their order.
 pub(super) fn write(
@@ -137,8 +137,11 @@ fn probe_id(
     fresh: &mut ProbeIds,
     probe: &Probe,
 ) -> rusqlite::Result<i64> {
-    let name = probe.name.as_str();
-    if let Some(id) = ids.get(name).or_else(|| fresh.get(name)) {
+    let (name, target) = (probe.name.as_str(), probe.subject.target());
+    // Another target of the same name has to be known as such after a restart.
+    if let Some((id, written)) = fresh.get(name).or_else(|| ids.get(name))
+        && *written == target
+    {
         return Ok(*id);
     }
     let id = transaction
@@ -148,10 +151,10 @@ fn probe_id(
              RETURNING id",
         )?
         .query_row(
-            params![name, probe.subject.service(), probe.subject.node(), probe.subject.target()],
+            params![name, probe.subject.service(), probe.subject.node(), target],
             |row| row.get(0),
         )?;
-    fresh.insert(name.to_owned(), id);
+    fresh.insert(name.to_owned(), (id, target));
     Ok(id)
 }
 

@@ -37,6 +37,7 @@ mod prober;
 mod receivers;
 mod spoken;
 mod store;
+mod target;
 mod tls;
 mod told;
 #[cfg(feature = "namespace-tests")]
