@@ -256,7 +256,8 @@ impl Pipeline {
         }
     }
 
-    /// Watches what the plan says; what was watched before and is the same thing keeps its state.
+    /// Watches what the plan says; what was watched before and is the same thing keeps its state. What is pointed at another one
+    /// keeps what its open alerts rest on.
     fn watch(&mut self, plan: &Plan) {
         let mut old = std::mem::take(&mut self.watched);
         for planned in &plan.probes {
@@ -265,7 +266,13 @@ impl Pipeline {
                 Some(before) if before.planned.probe.subject == planned.probe.subject => {
                     before.replanned(Arc::clone(planned))
                 }
-                _ => Watched::new(Arc::clone(planned)),
+                Some(before) => {
+                    let mut watched = Watched::new(Arc::clone(planned));
+                    self.alerts.hand_over(&planned.probe, &before.machine, &mut watched.machine);
+                    self.desk.doubt(&name);
+                    watched
+                }
+                None => Watched::new(Arc::clone(planned)),
             };
             self.watched.insert(name, watched);
         }
@@ -273,15 +280,15 @@ impl Pipeline {
 
     /// Takes over what the database remembers, as far as nothing newer is known.
     fn remember(&mut self, restored: Restored) {
-        for remembered in restored.probes {
-            if let Some(watched) = self.watched.get_mut(&ProbeName::new(&remembered.probe)) {
-                watched.remember(remembered);
-            }
-        }
         let now = self.parts.clock.now();
         self.desk.remember(&restored.alerts, restored.groups, restored.silences, &self.plan);
         let open = restored.alerts.into_iter().filter(|stored| stored.is_open);
         let told_anew = open.filter_map(|stored| self.alerts.remember(stored.alert)).collect();
+        for remembered in restored.probes {
+            if let Some(watched) = self.watched.get_mut(&ProbeName::new(&remembered.probe)) {
+                watched.remember(remembered, &self.alerts);
+            }
+        }
         self.end(told_anew, |alert| Resolution::by_successor(alert, now));
         self.resume_vantage();
         for transition in restored.transitions {

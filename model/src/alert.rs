@@ -3,6 +3,7 @@
 
 pub mod board;
 mod condition;
+mod handover;
 mod kind;
 mod story;
 

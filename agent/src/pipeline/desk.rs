@@ -66,6 +66,13 @@ impl Desk {
         self.next = Some(DateTime::<Utc>::MIN_UTC);
     }
 
+    /// Whether what `probe` gave rise to still holds has to be seen anew: it is pointed at another target.
+    pub(crate) fn doubt(&mut self, probe: &ProbeName) {
+        let of_probe = |entry: &&Entry| entry.alert.probe == probe.as_str();
+        let open: Vec<Entry> = self.dispatcher.open_alerts().filter(of_probe).cloned().collect();
+        self.dispatcher.remember(open, [], []);
+    }
+
     /// Other windows may be open now, and others come next.
     pub(crate) fn replanned(&mut self, now: DateTime<Utc>) {
         self.windows_change = Some(now);

@@ -4,6 +4,7 @@ use std::{collections::VecDeque, sync::Arc};
 
 use chrono::{DateTime, Utc};
 use vipwatch_model::{
+    alert::Board,
     distribution::Distribution,
     state::{Machine, State},
     verdict::Verdict,
@@ -86,16 +87,19 @@ impl Watched {
         self.history.push_back(Tick { at, state: verdict.state, latency_us });
     }
 
-    /// Takes over what the database remembers, unless rounds have been judged already or it was another target.
-    pub(super) fn remember(&mut self, remembered: Remembered) {
-        if self.last.is_some() || remembered.target != self.planned.probe.subject.target() {
+    /// Takes over what the database remembers; of another target, or once rounds have been judged, only what the open alerts
+    /// rest on.
+    pub(super) fn remember(&mut self, remembered: Remembered, alerts: &Board) {
+        let probe = &self.planned.probe;
+        if self.last.is_some() || remembered.target != probe.subject.target() {
+            alerts.hand_over(probe, &remembered.machine, &mut self.machine);
             return;
         }
+        self.machine = remembered.machine;
         let (at, verdict) = remembered.last;
         let ticks = remembered.history.into_iter();
         self.history = ticks.map(|(at, state, latency_us)| Tick { at, state, latency_us }).collect();
         let latency_us = self.history.back().and_then(|tick| tick.latency_us);
-        self.machine = remembered.machine;
         self.last = Some(Last { at, verdict, latency_us });
     }
 }

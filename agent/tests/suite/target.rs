@@ -1,4 +1,4 @@
-//! A probe that is pointed at another target.
+//! A probe that is pointed at another target while its alert is open.
 
 use std::time::Duration;
 
@@ -8,10 +8,12 @@ use tokio::{
     net::TcpStream,
     runtime::Runtime,
 };
+use vipwatch_model::alert::{AlertKind, Event};
 use vipwatch_web::api::{Overview, State};
 
 use crate::{
-    agent::{Home, Page, Running, free_address, vip},
+    agent::{Home, Page, Receiver, Running, free_address, vip},
+    cluster::receiver,
     told::serve,
 };
 
@@ -81,6 +83,42 @@ fn what_is_known_of_a_target_that_was_loaded_survives_a_restart() {
     let agent = Running::start(&home);
     let after = Page::open(listen).wait_for("the same target", PATIENCE, judged("/new", 4));
     assert_eq!(vip(&after, "api").since, vip(&before, "api").since);
+    agent.kill();
+}
+
+#[test]
+fn its_alert_stays_open_until_rounds_of_the_other_target_say_otherwise() {
+    let runtime = Runtime::new().unwrap();
+    let address = runtime.block_on(serve(echo));
+    let ops = Receiver::start();
+    let listen = free_address();
+    let at = |path: &str| {
+        let url = format!("http://{address}{path}");
+        config(listen, &receiver("ops", ops.address), &url)
+    };
+    let home = Home::new(&at("/proxied/old"));
+    let agent = Running::start(&home);
+    let (opened, _) = ops.next_of(AlertKind::HeadersTrusted, Event::Opened, PATIENCE);
+    home.wait_until_settled();
+
+    // The others believe such headers, too: one that is loaded, and one that is there at a start.
+    home.configure(&at("/proxied/new"));
+    let shown = Page::open(listen).wait_for("the new target", PATIENCE, judged("/new", 5));
+    assert_eq!(shown.alerts.len(), 1);
+    agent.kill();
+    home.configure(&at("/proxied/newer"));
+    let agent = Running::start(&home);
+    let shown = Page::open(listen).wait_for("the newer target", PATIENCE, judged("/newer", 5));
+    assert_eq!(shown.alerts[0].id, opened.alert.id);
+
+    home.configure(&at("/sound"));
+    let (resolved, before) = ops.next_of(AlertKind::HeadersTrusted, Event::Resolved, PATIENCE);
+    assert!(before.is_empty(), "{before:#?}");
+    assert_eq!(resolved.alert.id, opened.alert.id);
+    let reason = resolved.resolution.unwrap().reason;
+    let moved =
+        format!("It is pointed at http://{address}/sound now, no longer at http://{address}/proxied/old. ");
+    assert!(reason.starts_with(&moved), "{reason}");
     agent.kill();
 }
 

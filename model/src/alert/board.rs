@@ -60,6 +60,12 @@ impl Board {
         self.open.values()
     }
 
+    /// Whether the alert with this key is open.
+    #[must_use]
+    pub fn is_open(&self, key: &AlertKey) -> bool {
+        self.open.contains_key(key)
+    }
+
     /// Whether an update for a probe needs to know the service's nodes.
     #[must_use]
     pub fn needs_nodes(&self, probe: &Probe, machine: &Machine) -> bool {
@@ -123,8 +129,8 @@ impl Board {
         // A loss of endpoints is an event: told when it happens, even when another node has taken over
         // already, and not told again when that one passes them on.
         // A node that was silent, or not to be seen, and still has none has lost nothing.
-        let anew = transition.is_some() && this.machine.settled_began == this.machine.began;
-        let lost = (anew && lost_endpoints(this)).then_some(AlertKind::NodeUnhealthy);
+        let loses = transition.is_some() && settled_anew(this.machine) && lost_endpoints(this);
+        let lost = loses.then_some(AlertKind::NodeUnhealthy);
         let of_state = wanted(this, nodes.known).or(lost).filter(|_| steady);
         let flaps = this.machine.flapping.map(|_| AlertKind::Flapping);
         let counted = this.machine.streaks.keys().copied().filter(|kind| this.machine.holds(*kind).is_some());
@@ -200,7 +206,8 @@ fn is_over(kind: AlertKind, this: &Known<'_>, nodes: &Nodes<'_>) -> bool {
             return this.machine.holds(kind).is_none();
         }
         AlertKind::NoHealthyNode | AlertKind::RedundancyLost => {
-            return nodes.known.iter().all(|node| node.machine.holds(kind).is_none());
+            let all_asked = nodes.known.len() >= nodes.configured;
+            return all_asked && nodes.known.iter().all(|node| node.machine.holds(kind).is_none());
         }
         AlertKind::EgressChanged | AlertKind::VantageBlind => return false,
         AlertKind::SourceTranslated => {
@@ -249,11 +256,20 @@ fn lost_endpoints(this: &Known<'_>) -> bool {
     has_endpoints && this.machine.state == State::Idle && this.machine.settled_before == Some(State::Up)
 }
 
-/// The node that got its first ready endpoint since this one lost its last: the pod moved.
+/// Whether the state is another one than the last in which the target spoke for itself.
+fn settled_anew(machine: &Machine) -> bool {
+    machine.settled_began == machine.began
+}
+
+/// The node that got its first ready endpoint since this one lost its last: the pod moved. One that was silent, or not to be seen,
+/// and still has one did not get it.
 fn successor<'a>(this: &Known<'_>, nodes: &[Known<'a>]) -> Option<&'a str> {
     let lost = this.machine.settled_began.or(this.machine.began).filter(|_| lost_endpoints(this))?;
     let since_then = |node: &&Known<'_>| {
-        node.machine.state == State::Up && node.machine.since.is_some_and(|since| since >= lost)
+        let machine = node.machine;
+        machine.state == State::Up
+            && settled_anew(machine)
+            && machine.since.is_some_and(|since| since >= lost)
     };
     nodes.iter().find(since_then)?.probe.subject.node()
 }

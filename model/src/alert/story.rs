@@ -1,7 +1,7 @@
 //! The words of an alert: its title, and what is told of it beyond the last round's verdict.
 
 use super::{
-    Alert, AlertKind, Known, Nodes,
+    Alert, AlertKind, Known, Nodes, Scope,
     condition::{self, Health},
 };
 use crate::{
@@ -43,9 +43,13 @@ pub(super) fn reason(kind: AlertKind, known: &Known<'_>) -> String {
 
 /// Why an alert is over, after a round of `this`.
 pub(super) fn end(alert: &Alert, this: &Known<'_>, nodes: &Nodes<'_>) -> String {
-    let reason = &this.verdict.reason;
+    let (reason, target) = (&this.verdict.reason, this.probe.subject.target());
     match alert.key.kind {
         kind if !this.probe.rules.of(kind).enabled => format!("Alerts of the kind {kind} are turned off."),
+        // What was found at one target says nothing of another.
+        kind if kind.scope() == Scope::Probe && alert.target != target => {
+            format!("It is pointed at {target} now, no longer at {}. {reason}", alert.target)
+        }
         AlertKind::Degraded if this.verdict.state.is_bad() => {
             format!("It turned into something worse. {reason}")
         }

@@ -1,8 +1,8 @@
 //! Runs every `tellings/*.toml`: rounds in, notifications out, through the state machines, the board and the dispatcher.
 //!
 //! A scenario has a `story`, what is configured, and `[[step]]`s. A step begins `after` seconds after the one before (10 where
-//! it does not say), loads another configuration (`reload`: what it names is that from now on, and `gone` are probes that are
-//! taken out), plays its `rounds` (`times` over), and lists in `told` what receivers are told until the next step, as
+//! it does not say), loads another configuration (`reload`: what it names is that from now on, `gone` are probes that are
+//! taken out, `retargeted` those that are pointed at another target), plays its `rounds` (`times` over), and lists in `told` what receivers are told until the next step, as
 //! `receiver event kind subject`, with the companions behind a plus sign (`+`), or `>` where they are consequences; `held` lists
 //! what is open and untold, as `kind subject: why`.
 //!
@@ -138,6 +138,8 @@ struct Reload {
     rules: Option<BTreeMap<AlertKind, OwnRule>>,
     #[serde(default)]
     gone: Vec<String>,
+    #[serde(default)]
+    retargeted: Vec<String>,
 }
 
 impl Reload {
@@ -151,7 +153,7 @@ impl Reload {
         if let Some(own) = &self.rules {
             town.rules.own = rules(own, &town.rules);
         }
-        town.reload(&self.gone);
+        town.reload(&self.gone, &self.retargeted);
     }
 }
 

@@ -33,6 +33,8 @@ enum Happening {
     Silence(u8),
     /// Another configuration, with these receivers.
     Receivers(&'static [&'static str]),
+    /// One probe is pointed at another target.
+    Retarget(usize),
 }
 
 fn happening() -> impl Strategy<Value = Happening> {
@@ -44,6 +46,7 @@ fn happening() -> impl Strategy<Value = Happening> {
         1 => any::<u8>().prop_map(Happening::Acknowledge),
         1 => (1..100_u8).prop_map(Happening::Silence),
         1 => proptest::sample::select(vec![&["a"][..], &["b"], &["a", "b"]]).prop_map(Happening::Receivers),
+        1 => (0..PROBES.len()).prop_map(Happening::Retarget),
     ]
 }
 
@@ -97,7 +100,7 @@ fn hear(
 
 fn reload(town: &mut Town, receivers: &[&str]) {
     town.policy.receivers = receivers.iter().map(|name| (*name).to_owned()).collect();
-    town.reload(&[]);
+    town.reload(&[], &[]);
 }
 
 proptest! {
@@ -148,6 +151,10 @@ proptest! {
                 Happening::Receivers(names) => {
                     all_stay = false;
                     reload(&mut town, names);
+                }
+                Happening::Retarget(probe) => {
+                    let named = town.watches(PROBES[probe]).then(|| PROBES[probe].to_owned());
+                    town.reload(&[], named.as_slice());
                 }
             }
             for out in town.take_outgoing() {

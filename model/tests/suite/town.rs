@@ -32,6 +32,16 @@ struct Watched {
 }
 
 impl Watched {
+    /// It is pointed at another port, or another path.
+    fn retarget(&mut self) {
+        match &mut self.probe.subject {
+            Subject::Vip { address, .. } | Subject::Node { address, .. } => {
+                address.set_port(address.port() + 1)
+            }
+            Subject::Host { target: path, .. } | Subject::Endpoint { url: path } => path.push_str("/other"),
+        }
+    }
+
     fn known(&self) -> Option<Known<'_>> {
         let (at, verdict) = self.last.as_ref()?;
         Some(Known { probe: &self.probe, machine: &self.machine, verdict, at: *at })
@@ -41,7 +51,8 @@ impl Watched {
 /// What a database would hold.
 #[derive(Default)]
 struct Database {
-    machines: BTreeMap<String, String>,
+    /// By probe: its target and its machine.
+    machines: BTreeMap<String, (String, String)>,
     /// Alerts by id, with whether they are open, and how far telling of them has come.
     alerts: BTreeMap<String, (String, bool, Option<String>)>,
     groups: BTreeMap<String, String>,
@@ -103,12 +114,12 @@ impl Town {
         self.windows = windows(until).0;
     }
 
+    pub(crate) fn watches(&self, name: &str) -> bool {
+        self.watched.contains_key(name)
+    }
+
     /// The agent is killed and started again.
     pub(crate) fn restart(&mut self) {
-        for (name, watched) in &mut self.watched {
-            watched.machine = serde_json::from_str(&self.database.machines[name]).unwrap();
-            watched.fresh = true;
-        }
         self.board = Board::default();
         let mut entries = Vec::new();
         for (alert, open, telling) in self.database.alerts.values() {
@@ -121,6 +132,17 @@ impl Town {
                 entries.push(Entry { alert, telling });
             }
         }
+        for (name, watched) in &mut self.watched {
+            let (target, machine) = &self.database.machines[name];
+            let past: Machine = serde_json::from_str(machine).unwrap();
+            if *target == watched.probe.subject.target() {
+                watched.machine = past;
+            } else {
+                watched.machine = Machine::default();
+                self.board.hand_over(&watched.probe, &past, &mut watched.machine);
+            }
+            watched.fresh = true;
+        }
         let groups = self.database.groups.iter();
         let groups: Vec<(String, Group)> =
             groups.map(|(name, text)| (name.clone(), serde_json::from_str(text).unwrap())).collect();
@@ -131,11 +153,21 @@ impl Town {
         self.tend();
     }
 
-    /// Another configuration is loaded: the rules and the policy are others already, and these probes are gone. What is probed
-    /// by other rules has to be confirmed anew.
-    pub(crate) fn reload(&mut self, gone: &[String]) {
+    /// Another configuration is loaded: the rules and the policy are others already, these probes are gone, and those are
+    /// pointed at another target. What is probed by other rules has to be confirmed anew.
+    pub(crate) fn reload(&mut self, gone: &[String], retargeted: &[String]) {
         for name in gone {
             assert!(self.watched.remove(name).is_some(), "there is no {name}");
+        }
+        for name in retargeted {
+            let watched = self.watched.get_mut(name).unwrap_or_else(|| panic!("there is no {name}"));
+            watched.retarget();
+            let past = std::mem::take(&mut watched.machine);
+            self.board.hand_over(&watched.probe, &past, &mut watched.machine);
+            (watched.last, watched.fresh) = (None, true);
+            let of_probe = |entry: &&Entry| entry.alert.probe == *name;
+            let open: Vec<Entry> = self.dispatcher.open_alerts().filter(of_probe).cloned().collect();
+            self.dispatcher.remember(open, [], []);
         }
         for watched in self.watched.values_mut() {
             let rules = Rules { down: watched.probe.rules.down, ..self.rules.clone() };
@@ -163,23 +195,18 @@ impl Town {
     /// A round of `probe`, as `telling.rs` writes it.
     pub(crate) fn round(&mut self, name: &str, round: &str) {
         let (word, notes) = round.split_once(", ").unwrap_or((round, ""));
-        let rules = self.rules.clone();
-        let labels = self.labels.get(name).cloned().unwrap_or_default();
-        let watched = self.watched.entry(name.to_owned()).or_insert_with(|| Watched {
-            probe: probe(name, rules, labels),
-            machine: Machine::default(),
-            last: None,
-            fresh: true,
-        });
+        let now = self.now;
+        let watched = self.watch(name);
         let verdict = verdict(&watched.probe, word, notes);
-        let (now, fresh) = (self.now, watched.fresh);
+        let fresh = watched.fresh;
         watched.fresh &= verdict.state == State::Unknown;
         let transition = watched.machine.step(verdict.state, now, &watched.probe.rules, fresh);
         watched.last = Some((now, verdict));
+        let configured = self.nodes(&self.watched[name].probe).count();
         let noted = {
             let this = self.watched[name].known().unwrap();
-            let nodes = self.nodes(this.probe);
-            let nodes = Nodes { known: &nodes, configured: nodes.len() };
+            let nodes: Vec<_> = self.nodes(this.probe).filter_map(Watched::known).collect();
+            let nodes = Nodes { known: &nodes, configured };
             conditions(&this, &nodes).collect::<Vec<_>>()
         };
         let watched = self.watched.get_mut(name).unwrap();
@@ -187,13 +214,13 @@ impl Town {
         for (kind, holds) in noted {
             watched.machine.take_note(kind, holds, now, &rules, fresh);
         }
-        let machine = serde_json::to_string(&watched.machine).unwrap();
-        self.database.machines.insert(name.to_owned(), machine);
+        let row = (watched.probe.subject.target(), serde_json::to_string(&watched.machine).unwrap());
+        self.database.machines.insert(name.to_owned(), row);
         let mut board = std::mem::take(&mut self.board);
         let changes = {
             let this = self.watched[name].known().unwrap();
-            let nodes = self.nodes(this.probe);
-            let nodes = Nodes { known: &nodes, configured: nodes.len() };
+            let nodes: Vec<_> = self.nodes(this.probe).filter_map(Watched::known).collect();
+            let nodes = Nodes { known: &nodes, configured };
             let mut ids = self.ids;
             let new_id = || {
                 ids += 1;
@@ -207,9 +234,20 @@ impl Town {
         self.take(changes);
         let mut dispatcher = std::mem::take(&mut self.dispatcher);
         let this = self.watched[name].known().unwrap();
-        let nodes = self.nodes(this.probe);
-        dispatcher.judged(&this, &Nodes { known: &nodes, configured: nodes.len() });
+        let nodes: Vec<_> = self.nodes(this.probe).filter_map(Watched::known).collect();
+        dispatcher.judged(&this, &Nodes { known: &nodes, configured });
         self.dispatcher = dispatcher;
+    }
+
+    fn watch(&mut self, name: &str) -> &mut Watched {
+        let rules = self.rules.clone();
+        let labels = self.labels.get(name).cloned().unwrap_or_default();
+        self.watched.entry(name.to_owned()).or_insert_with(|| Watched {
+            probe: probe(name, rules, labels),
+            machine: Machine::default(),
+            last: None,
+            fresh: true,
+        })
     }
 
     fn take(&mut self, changes: Changes) {
@@ -369,10 +407,17 @@ impl Town {
         self.database.groups.is_empty() && self.database.silences.is_empty()
     }
 
-    fn nodes(&self, probe: &Probe) -> Vec<Known<'_>> {
-        let Subject::Node { service, .. } = &probe.subject else { return Vec::new() };
-        let same = |other: &&Watched| matches!(&other.probe.subject, Subject::Node { service: of, .. } if of == service);
-        self.watched.values().filter(same).filter_map(Watched::known).collect()
+    /// The nodes of the service that a node's probe belongs to.
+    fn nodes(&self, probe: &Probe) -> impl Iterator<Item = &Watched> {
+        let service = match &probe.subject {
+            Subject::Node { service, .. } => Some(service.clone()),
+            _ => None,
+        };
+        let same = move |other: &&Watched| match &other.probe.subject {
+            Subject::Node { service: of, .. } => Some(of) == service.as_ref(),
+            _ => false,
+        };
+        self.watched.values().filter(same)
     }
 }
 
