@@ -286,7 +286,7 @@ impl Pipeline {
         let told_anew = open.filter_map(|stored| self.alerts.remember(stored.alert)).collect();
         for remembered in restored.probes {
             if let Some(watched) = self.watched.get_mut(&ProbeName::new(&remembered.probe)) {
-                watched.remember(remembered, &self.alerts);
+                watched.remember(remembered, &self.alerts, now);
             }
         }
         self.end(told_anew, |alert| Resolution::by_successor(alert, now));
@@ -386,7 +386,7 @@ impl Pipeline {
         let nodes = nodes_of(&self.plan, &self.watched, probe, needed);
         let nodes = Nodes { known: &nodes, configured };
         let new_id = || uuid::Uuid::now_v7().to_string();
-        let changes = self.alerts.update(&known, transition.as_ref(), &nodes, new_id);
+        let changes = self.alerts.update(&known, transition.as_ref(), &nodes, fresh, new_id);
         let mut effects = self.desk.take(changes, &self.plan, &self.watched, at);
         let surer = self.desk.dispatcher.judged(&known, &nodes);
         if surer || !effects.is_empty() || self.desk.is_due(at) {

@@ -89,13 +89,13 @@ impl Watched {
 
     /// Takes over what the database remembers; of another target, or once rounds have been judged, only what the open alerts
     /// rest on.
-    pub(super) fn remember(&mut self, remembered: Remembered, alerts: &Board) {
+    pub(super) fn remember(&mut self, remembered: Remembered, alerts: &Board, now: DateTime<Utc>) {
         let probe = &self.planned.probe;
         if self.last.is_some() || remembered.target != probe.subject.target() {
             alerts.hand_over(probe, &remembered.machine, &mut self.machine);
             return;
         }
-        self.machine = remembered.machine;
+        self.machine = alerts.resume(probe, remembered.machine, now);
         let (at, verdict) = remembered.last;
         let ticks = remembered.history.into_iter();
         self.history = ticks.map(|(at, state, latency_us)| Tick { at, state, latency_us }).collect();

@@ -104,7 +104,7 @@ fn its_alert_stays_open_until_rounds_of_the_other_target_say_otherwise() {
     // The others believe such headers, too: one that is loaded, and one that is there at a start.
     home.configure(&at("/proxied/new"));
     let shown = Page::open(listen).wait_for("the new target", PATIENCE, judged("/new", 5));
-    assert_eq!(shown.alerts.len(), 1);
+    assert_eq!(shown.alerts[0].id, opened.alert.id);
     agent.kill();
     home.configure(&at("/proxied/newer"));
     let agent = Running::start(&home);

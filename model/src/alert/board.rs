@@ -1,18 +1,18 @@
 //! The board of open alerts: at most one of a kind for a subject.
 //!
 //! What is open follows from confirmed states on every round, not from the moment of their change: a
-//! state without the alert that explains it (after a crash, a lost database, a probe that was taken out and put
-//! back) gets one, and an alert whose state is over is resolved. So nothing can stay open, or
+//! state without the alert that explains it (after a crash, a lost database, a kind that was turned on) gets one by the second
+//! round after that, and an alert whose state is over is resolved. So nothing can stay open, or
 //! stay untold, for ever.
 
-use std::collections::{HashMap, hash_map::Entry};
+use std::collections::{HashMap, HashSet, hash_map::Entry};
 
 use chrono::{DateTime, Utc};
 
 use super::{Alert, AlertKey, AlertKind, Scope, story};
 use crate::{
     notification::Resolution,
-    probe::{Probe, Subject},
+    probe::{Probe, ProbeName, Subject},
     state::{Machine, State, Transition},
     verdict::{Finding, Verdict},
 };
@@ -52,6 +52,8 @@ pub struct Changes {
 #[derive(Debug, Clone, Default)]
 pub struct Board {
     open: HashMap<AlertKey, Alert>,
+    /// Nodes that a fresh round found to have lost their endpoints: the alert is for the next one to open.
+    lost: HashSet<ProbeName>,
 }
 
 impl Board {
@@ -104,12 +106,13 @@ impl Board {
 
     /// Brings the board up to date after a round of `this`. `nodes` are those of the same service, if
     /// [`Board::needs_nodes`] said so; `transition` is the change of state that the round completed; `new_id` gives a
-    /// unique id.
+    /// unique id. A `fresh` round, as for [`Machine::step`], ends alerts, but it opens none: that is for the next one.
     pub fn update(
         &mut self,
         this: &Known<'_>,
         transition: Option<&Transition>,
         nodes: &Nodes<'_>,
+        fresh: bool,
         mut new_id: impl FnMut() -> String,
     ) -> Changes {
         let mut changes = Changes::default();
@@ -129,7 +132,14 @@ impl Board {
         // A loss of endpoints is an event: told when it happens, even when another node has taken over
         // already, and not told again when that one passes them on.
         // A node that was silent, or not to be seen, and still has none has lost nothing.
-        let loses = transition.is_some() && settled_anew(this.machine) && lost_endpoints(this);
+        let untold = self.lost.remove(&this.probe.name);
+        let loses = (transition.is_some() || untold) && settled_anew(this.machine) && lost_endpoints(this);
+        if loses && (fresh || !steady) {
+            self.lost.insert(this.probe.name.clone());
+        }
+        if fresh {
+            return changes;
+        }
         let lost = loses.then_some(AlertKind::NodeUnhealthy);
         let of_state = wanted(this, nodes.known).or(lost).filter(|_| steady);
         let flaps = this.machine.flapping.map(|_| AlertKind::Flapping);

@@ -1,8 +1,10 @@
-//! What one state machine of a probe hands over to the next: where the probe is pointed at another target, and where rounds were
-//! judged before the database could be read.
+//! What one state machine of a probe hands over to the next: where the probe is pointed at another target, where the agent was away
+//! for long, and where rounds were judged before the database could be read.
 //!
 //! An open alert stays open until rounds of what is probed now say otherwise, so whatever confirms it goes on. All the rest is
-//! evidence of another target: states and counts begin anew.
+//! evidence of another target, or of long ago: states and counts begin anew.
+
+use chrono::{DateTime, Utc};
 
 use super::{AlertKey, AlertKind, Board};
 use crate::{
@@ -25,6 +27,34 @@ impl Board {
             hand_over_endpoints(past, machine);
         }
         machine.last = machine.last.or(past.last);
+    }
+
+    /// The machine that a probe goes on with after a restart. What is bad since long ago and has no alert open (its probe was
+    /// taken out and is put back, say) has to be seen anew.
+    #[must_use]
+    pub fn resume(&self, probe: &Probe, past: Machine, now: DateTime<Utc>) -> Machine {
+        let long_ago = past.last.is_some_and(|last| now - last > probe.rules.stale_after);
+        if !long_ago || self.accounts_for(probe, &past) {
+            return past;
+        }
+        let mut machine = Machine::default();
+        self.hand_over(probe, &past, &mut machine);
+        machine
+    }
+
+    /// Whether there is an open alert for whatever `machine` calls for.
+    fn accounts_for(&self, probe: &Probe, machine: &Machine) -> bool {
+        let has = |kind| self.has(kind, probe);
+        let state = match machine.state {
+            State::Up | State::Idle | State::Unknown => true,
+            State::Translated => has(AlertKind::SourceTranslated),
+            State::Degraded => has(AlertKind::Degraded),
+            State::Down => {
+                has(probe.rules.down) || (probe.subject.node().is_some() && has(AlertKind::PolicyDrift))
+            }
+        };
+        let counted = machine.streaks.iter().all(|(kind, streak)| streak.holds().is_none() || has(*kind));
+        state && counted && (machine.flapping.is_none() || has(AlertKind::Flapping))
     }
 
     fn has(&self, kind: AlertKind, probe: &Probe) -> bool {

@@ -213,6 +213,7 @@ struct Watched {
     probe: Probe,
     machine: Machine,
     last: Option<(DateTime<Utc>, Verdict)>,
+    fresh: bool,
 }
 
 impl Watched {
@@ -268,6 +269,7 @@ impl Stage {
             },
             machine: Machine::default(),
             last: None,
+            fresh: false,
         };
         let vip =
             Subject::Vip { service: SERVICE.into(), policy, address: "192.0.2.201:80".parse().unwrap() };
@@ -321,6 +323,12 @@ impl Stage {
         sights
             .map(|node| NodeSight { node: node.probe.subject.node().unwrap(), finding: recent(node) })
             .collect()
+    }
+
+    fn start_without_alerts(&mut self) {
+        self.board = Board::default();
+        let all = self.nodes.values_mut().chain(self.proxies.values_mut());
+        all.chain([&mut self.vip]).for_each(|watched| watched.fresh = true);
     }
 
     fn watched(&self, of: Of<'_>) -> &Watched {
@@ -380,7 +388,9 @@ impl Stage {
             Of::Proxy(n) => self.proxies.get_mut(n).unwrap(),
         };
         self.vision.round(&watched.probe.name, &verdict, now);
-        let transition = watched.machine.step(verdict.state, now, &watched.probe.rules, false);
+        let fresh = watched.fresh;
+        watched.fresh &= verdict.state == State::Unknown;
+        let transition = watched.machine.step(verdict.state, now, &watched.probe.rules, fresh);
         watched.last = Some((now, verdict));
         let mut board = std::mem::take(&mut self.board);
         let mut ids = self.ids;
@@ -391,7 +401,7 @@ impl Stage {
         let nodes: Vec<Known<'_>> = self.nodes.values().filter_map(Watched::known).collect();
         let this = self.watched(of).known().unwrap();
         let nodes = Nodes { known: &nodes, configured: self.nodes.len() };
-        let mut changes = board.update(&this, transition.as_ref(), &nodes, new_id);
+        let mut changes = board.update(&this, transition.as_ref(), &nodes, fresh, new_id);
         (self.board, self.ids) = (board, ids);
         let of_vantage = self.look();
         changes.opened.extend(of_vantage.opened);
@@ -416,7 +426,7 @@ fn play(scenario: &Scenario) {
     for (i, round) in scenario.round.iter().enumerate() {
         let place = format!("{}, round {}", scenario.story, i + 1);
         if round.board_lost {
-            stage.board = Board::default();
+            stage.start_without_alerts();
         }
         let (mut opened, mut resolved) = (Vec::new(), Vec::new());
         for _ in 0..round.times {

@@ -107,6 +107,9 @@ struct Step {
     rounds: BTreeMap<String, String>,
     #[serde(default)]
     restart: bool,
+    /// Probes that were gone, and are configured again at the restart.
+    #[serde(default)]
+    back: Vec<String>,
     reload: Option<Reload>,
     /// Acknowledges the open alert that is written like this.
     acknowledge: Option<String>,
@@ -240,7 +243,7 @@ impl Scenario {
         for (i, step) in self.step.iter().enumerate() {
             let place = format!("{}, step {}", self.story, i + 1);
             if step.restart {
-                town.restart();
+                town.restart(&step.back);
             }
             if let Some(reload) = &step.reload {
                 reload.load(&mut town);

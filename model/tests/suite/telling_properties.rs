@@ -137,7 +137,7 @@ proptest! {
                     town.tend();
                 },
                 Happening::Wait(seconds) => wait(&mut town, seconds.into()),
-                Happening::Restart => town.restart(),
+                Happening::Restart => town.restart(&[]),
                 Happening::Blind(blind) => town.blind(blind),
                 Happening::Acknowledge(n) => town.acknowledge_any(n.into()),
                 Happening::Silence(seconds) => town.silence(Silence {

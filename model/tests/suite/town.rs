@@ -36,7 +36,7 @@ impl Watched {
     fn retarget(&mut self) {
         match &mut self.probe.subject {
             Subject::Vip { address, .. } | Subject::Node { address, .. } => {
-                address.set_port(address.port() + 1)
+                address.set_port(address.port() + 1);
             }
             Subject::Host { target: path, .. } | Subject::Endpoint { url: path } => path.push_str("/other"),
         }
@@ -118,8 +118,11 @@ impl Town {
         self.watched.contains_key(name)
     }
 
-    /// The agent is killed and started again.
-    pub(crate) fn restart(&mut self) {
+    /// The agent is killed and started again. These probes were gone, and are configured again.
+    pub(crate) fn restart(&mut self, back: &[String]) {
+        for name in back {
+            self.watch(name);
+        }
         self.board = Board::default();
         let mut entries = Vec::new();
         for (alert, open, telling) in self.database.alerts.values() {
@@ -136,7 +139,7 @@ impl Town {
             let (target, machine) = &self.database.machines[name];
             let past: Machine = serde_json::from_str(machine).unwrap();
             if *target == watched.probe.subject.target() {
-                watched.machine = past;
+                watched.machine = self.board.resume(&watched.probe, past, self.now);
             } else {
                 watched.machine = Machine::default();
                 self.board.hand_over(&watched.probe, &past, &mut watched.machine);
@@ -226,7 +229,7 @@ impl Town {
                 ids += 1;
                 format!("{ids:06}")
             };
-            let changes = board.update(&this, transition.as_ref(), &nodes, new_id);
+            let changes = board.update(&this, transition.as_ref(), &nodes, fresh, new_id);
             self.ids = ids;
             changes
         };

@@ -71,7 +71,7 @@ fn the_examples_are_what_the_code_writes() {
         let transition = machine.step(verdict.state, at, &probe.rules, false);
         let known = Known { probe: &probe, machine: &machine, verdict: &verdict, at };
         let id = || "01a20614-ac08-7098-b455-c6cdc68d2f3c".to_owned();
-        board.update(&known, transition.as_ref(), &Nodes::default(), id)
+        board.update(&known, transition.as_ref(), &Nodes::default(), false, id)
     };
     round("203.0.113.50", at("2026-11-23T03:14:05Z"));
     round("10.244.1.1", at("2026-11-23T03:14:15Z"));
