@@ -102,8 +102,8 @@ pub struct Machine {
     pub away: Option<Run>,
     /// Consecutive rounds that could not see.
     pub blind: u32,
-    /// The bad ones among the latest rounds since the last change of state, by the alert whose rule does not take them on end;
-    /// rounds that could not see are left out.
+    /// Those among the latest rounds since the last change of state that were bad, or *idle* after *up*, by the alert whose rule
+    /// does not take them on end; rounds that could not see are left out.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub latest: BTreeMap<AlertKind, Latest>,
     /// What the last round said that could see.
@@ -333,16 +333,18 @@ impl Machine {
     fn count(&mut self, observed: State, now: DateTime<Utc>, rules: &Rules) {
         // Where the state is bad already, every round is, whatever it said.
         let bad = observed.is_bad() && !self.state.is_bad();
-        if !bad && self.latest.is_empty() {
+        let lost = observed == State::Idle && self.state == State::Up;
+        if !bad && !lost && self.latest.is_empty() {
             return;
         }
-        for to in [State::Degraded, State::Translated, State::Down] {
+        for to in [State::Degraded, State::Translated, State::Idle, State::Down] {
             let kind = rules.kind_of(to);
             let rule = rules.of(kind);
             if rule.is_on_end() {
                 self.latest.remove(&kind);
             } else {
-                self.latest.entry(kind).or_default().step(bad, now, &rule);
+                let counts = bad || (lost && to == State::Idle);
+                self.latest.entry(kind).or_default().step(counts, now, &rule);
             }
         }
         self.latest.retain(|_, latest| latest.rounds() > 0);

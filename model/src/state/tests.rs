@@ -103,6 +103,26 @@ fn trouble_begins_with_the_first_of_the_rounds_that_were_enough() {
 }
 
 #[test]
+fn an_endpoint_that_comes_and_goes_is_lost() {
+    let confirmed = |rounds: &[State], lasting_s: i64| {
+        let rules = among(&[AlertKind::NodeUnhealthy], 3, 5, lasting_s);
+        let mut machine = Machine::default();
+        for (nth, round) in rounds.iter().enumerate() {
+            let now = DateTime::UNIX_EPOCH + TimeDelta::seconds(10 * nth as i64);
+            machine.step(*round, now, &rules, false);
+        }
+        machine.began.filter(|_| machine.state == Idle).map(|began| began.timestamp())
+    };
+    assert_eq!(confirmed(&[Up, Idle, Idle, Up, Idle], 0), Some(10));
+    assert_eq!(confirmed(&[Up, Idle, Idle, Up, Up, Up, Idle, Up, Idle], 0), None);
+    assert_eq!(confirmed(&[Up, Idle, Idle, Up, Idle, Up, Idle], 60), None);
+    assert_eq!(confirmed(&[Up, Idle, Idle, Up, Idle, Up, Idle, Idle], 60), Some(10));
+    assert_eq!(confirmed(&[Up, Idle, Unknown, Idle, Up, Unknown, Idle], 0), Some(10));
+    // A loss that is confirmed is not held against the node once more.
+    assert_eq!(confirmed(&[Up, Idle, Idle, Idle, Up, Up, Idle, Idle], 0), None);
+}
+
+#[test]
 fn what_is_over_does_not_count_towards_the_time_that_trouble_has_to_last() {
     assert_eq!(confirmed("x.x.x.x.x.xx", 2, 2, 60), None);
     assert_eq!(confirmed("x.x.x.x.x.xxxxxxx", 2, 2, 60), Some((160, 100)));
