@@ -172,7 +172,8 @@ impl Machine {
         if gap.is_some_and(|gap| gap > rules.stale_after) {
             self.forget();
             self.latest.clear();
-            (self.blind, self.turns, self.said, self.flapping) = (0, 0, None, None);
+            (self.blind, self.turns, self.said) = (0, 0, None);
+            // What holds stays until a round that can see says otherwise; that it flaps as well.
             self.streaks.retain(|_, streak| streak.holds().is_some());
         }
         if observed == State::Unknown {
