@@ -102,8 +102,8 @@ pub struct Machine {
     pub away: Option<Run>,
     /// Consecutive rounds that could not see.
     pub blind: u32,
-    /// Those among the latest rounds since the last change of state that were bad, or *idle* after *up*, by the alert whose rule
-    /// does not take them on end; rounds that could not see are left out.
+    /// Those among the latest rounds since the last change of state that were bad in another way than the state, or *idle* after *up*,
+    /// by the alert whose rule does not take them on end; rounds that could not see are left out.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub latest: BTreeMap<AlertKind, Latest>,
     /// What the last round said that could see.
@@ -154,7 +154,7 @@ impl Machine {
     /// *Worse* has to be said by as many rounds on end as its rule asks for, of which the last names the state: faults
     /// that take turns must not hide each other. Once the state is bad, every round that says something else
     /// counts towards leaving it for another bad one. Where the rule looks at the last N rounds, good ones in between do not
-    /// matter.
+    /// matter, nor do those that say what the state says.
     ///
     /// The first round ever counts at once unless it is bad; a bad one has to be confirmed even then, so
     /// that a start in the middle of a disturbance does not page.
@@ -332,8 +332,8 @@ impl Machine {
 
     /// Counts a round by the rules that do not take rounds on end.
     fn count(&mut self, observed: State, now: DateTime<Utc>, rules: &Rules) {
-        // Where the state is bad already, every round is, whatever it said.
-        let bad = observed.is_bad() && !self.state.is_bad();
+        // What it is already, it need not become.
+        let bad = observed.is_bad() && observed != self.state;
         let lost = observed == State::Idle && self.state == State::Up;
         if !bad && !lost && self.latest.is_empty() {
             return;

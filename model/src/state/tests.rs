@@ -123,6 +123,26 @@ fn an_endpoint_that_comes_and_goes_is_lost() {
 }
 
 #[test]
+fn one_fault_does_not_hide_another_that_comes_and_goes() {
+    let state = |rounds: &[State]| {
+        let rules = among(&[AlertKind::SourceTranslated], 3, 5, 0);
+        let mut machine = Machine::default();
+        for round in rounds {
+            machine.step(*round, DateTime::UNIX_EPOCH, &rules, false);
+        }
+        machine.state
+    };
+    let degraded = [Up, Degraded, Degraded];
+    let then = |rounds: &[State]| state(&[&degraded, rounds].concat());
+    assert_eq!(then(&[Translated, Degraded, Translated, Degraded]), Degraded);
+    assert_eq!(then(&[Translated, Degraded, Translated, Degraded, Translated]), Translated);
+    assert_eq!(then(&[Translated, Degraded, Degraded, Translated, Degraded, Translated]), Degraded);
+    // Good rounds are no bad ones.
+    assert_eq!(then(&[Up, Degraded, Up, Degraded, Translated]), Degraded);
+    assert_eq!(then(&[Translated, Up, Translated, Degraded, Translated]), Translated);
+}
+
+#[test]
 fn what_is_over_does_not_count_towards_the_time_that_trouble_has_to_last() {
     assert_eq!(confirmed("x.x.x.x.x.xx", 2, 2, 60), None);
     assert_eq!(confirmed("x.x.x.x.x.xxxxxxx", 2, 2, 60), Some((160, 100)));
