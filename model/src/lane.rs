@@ -315,7 +315,8 @@ impl Lane {
         rows
     }
 
-    /// The receiver answers. If it did not before, what has waited for it is due at once.
+    /// The receiver answers. If it was given up for a while, what has waited for it is due at once. After a failure or two it is
+    /// not: they may be due to what they were about, and that has a pause of its own.
     fn answered(&mut self, now: DateTime<Utc>) {
         if self.circuit.answered() {
             self.hurry(now);

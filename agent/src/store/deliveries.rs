@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 use rusqlite::{Connection, Row, Transaction, params};
 use vipwatch_model::{
+    alert::Event,
     delivery::{Delivery, DeliveryKey, DeliveryState},
     lane,
 };
@@ -42,7 +43,30 @@ pub(super) fn enqueue(transaction: &Transaction<'_>, deliveries: &[Delivery]) ->
 
 /// What a lane has decided.
 pub(super) fn decide(transaction: &Transaction<'_>, decision: &lane::Decision) -> rusqlite::Result<()> {
-    decision.rows.iter().try_for_each(|row| update(transaction, row))
+    for row in &decision.rows {
+        if row.delivery.event == Event::Digest && row.state == DeliveryState::Delivered {
+            deliver_members(transaction, &row.delivery, row.at)?;
+        }
+        update(transaction, row)?;
+    }
+    Ok(())
+}
+
+/// What `digest` sums up is delivered with it. The lane need not hold all of that.
+fn deliver_members(
+    transaction: &Transaction<'_>,
+    digest: &Delivery,
+    at: DateTime<Utc>,
+) -> rusqlite::Result<()> {
+    // It tells of all their alerts: they are found by these without a look at all that waits.
+    let mut update = transaction.prepare_cached(
+        "UPDATE delivery SET state = 'delivered', done_at = ?1
+         WHERE +state = 'pending' AND digest = ?2 AND +receiver = ?3 AND id IN
+             (SELECT delivery FROM delivery_of_alert WHERE alert IN (SELECT value FROM json_each(?4)))",
+    )?;
+    let DeliveryKey { notification, receiver } = &digest.key;
+    update.execute(params![at.timestamp_millis(), notification, receiver, json(&digest.alerts)?])?;
+    Ok(())
 }
 
 /// A delivery as it is from now on. It is inserted where its own row is not there (yet).
@@ -162,6 +186,8 @@ fn delivery(row: &Row<'_>) -> rusqlite::Result<Delivery> {
 
 #[cfg(test)]
 mod tests {
+    use vipwatch_model::alert::Severity;
+
     use super::{
         super::{LaneId, open},
         *,
@@ -198,5 +224,46 @@ mod tests {
         assert_eq!(read(1), ("digest a".to_owned(), 2));
         assert_eq!(read(2), ("digest a b".to_owned(), 0));
         assert_eq!(read(3), ("digest a b".to_owned(), 0));
+    }
+
+    #[test]
+    fn a_digest_delivers_what_it_sums_up_whoever_holds_that() {
+        let home = tempfile::tempdir().unwrap();
+        let mut connection = open::for_writing(&home.path().join("vipwatch.db")).unwrap();
+        let delivery = |key: &str, receiver: &str, event, alerts: &[&str], digest: Option<&str>| Delivery {
+            key: DeliveryKey { notification: key.to_owned(), receiver: receiver.to_owned() },
+            event,
+            severity: Severity::Warning,
+            alerts: alerts.iter().map(|&alert| alert.to_owned()).collect(),
+            document: "{}".into(),
+            created_at: DateTime::UNIX_EPOCH,
+            attempts: 0,
+            next_at: DateTime::UNIX_EPOCH,
+            digest: digest.map(str::to_owned),
+        };
+        let digest = delivery("d", "ops", Event::Digest, &["a", "b"], None);
+        let others = [
+            delivery("a-opened", "ops", Event::Opened, &["a"], Some("d")),
+            delivery("b-opened", "ops", Event::Opened, &["b"], Some("d")),
+            delivery("a-resolved", "ops", Event::Resolved, &["a"], None),
+            delivery("a-opened", "boss", Event::Opened, &["a"], Some("d")),
+        ];
+        let transaction = connection.transaction().unwrap();
+        enqueue(&transaction, &[std::slice::from_ref(&digest), &others].concat()).unwrap();
+        let row = lane::Row {
+            delivery: digest,
+            state: DeliveryState::Delivered,
+            error: None,
+            at: DateTime::UNIX_EPOCH,
+        };
+        decide(&transaction, &lane::Decision { ticket: 1, rows: vec![row] }).unwrap();
+        let mut select = transaction
+            .prepare(
+                "SELECT notification || ' ' || receiver FROM delivery WHERE state = 'pending' ORDER BY id",
+            )
+            .unwrap();
+        let pending = select.query_map([], |row| row.get::<_, String>(0)).unwrap();
+        let pending: Vec<_> = pending.map(Result::unwrap).collect();
+        assert_eq!(pending, ["a-resolved ops", "a-opened boss"]);
     }
 }

@@ -199,6 +199,11 @@ impl Rig {
         for Decision { ticket, rows } in std::mem::take(&mut self.unwritten) {
             for Row { delivery, state, .. } in rows {
                 let key = delivery.key.clone();
+                if delivery.event == Event::Digest && state == DeliveryState::Delivered {
+                    let digest = Some(&key.notification);
+                    let summed_up = self.rows.iter_mut().filter(|row| row.delivery.digest.as_ref() == digest);
+                    summed_up.for_each(|row| row.state = state);
+                }
                 let stored = Stored { delivery, state };
                 match self.rows.iter_mut().find(|row| row.delivery.key == key) {
                     Some(row) => *row = stored,
