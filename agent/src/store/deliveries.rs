@@ -1,5 +1,7 @@
 //! The rows of the outbox.
 
+use std::collections::HashSet;
+
 use chrono::{DateTime, Utc};
 use rusqlite::{Connection, Row, Transaction, params};
 use vipwatch_model::{
@@ -17,12 +19,7 @@ use super::{
 /// The answer to a record that asks something.
 pub(super) enum Answer {
     /// To a [`Refill`].
-    Waiting {
-        /// The oldest deliveries that wait.
-        oldest: Vec<Delivery>,
-        /// How many more there are.
-        left: usize,
-    },
+    Waiting(lane::Stock),
     /// To a [`super::Retry`].
     PutBack(Replayed),
 }
@@ -148,7 +145,8 @@ pub(super) fn waiting(connection: &Connection, refill: &Refill) -> rusqlite::Res
     while oldest.len() < most {
         let Some(row) = others.next()? else {
             // Whatever is there beyond these cannot be understood.
-            return Ok(Answer::Waiting { oldest, left: 0 });
+            let untold = untold(connection, receiver, &oldest)?;
+            return Ok(Answer::Waiting(lane::Stock { oldest, left: 0, untold }));
         };
         read += 1;
         oldest.extend(readable([delivery(row)])?);
@@ -157,7 +155,20 @@ pub(super) fn waiting(connection: &Connection, refill: &Refill) -> rusqlite::Res
         .prepare_cached(&format!("SELECT count(*) {OF}"))?
         .query_row([receiver], |row| row.get(0))?;
     let left = usize::try_from(all).unwrap_or(0).saturating_sub(read);
-    Ok(Answer::Waiting { oldest, left })
+    let untold = untold(connection, receiver, &oldest)?;
+    Ok(Answer::Waiting(lane::Stock { oldest, left, untold }))
+}
+
+/// The alerts whose opening was given up, of those that are open and those that are told to be over in `oldest`.
+fn untold(connection: &Connection, receiver: &str, oldest: &[Delivery]) -> rusqlite::Result<HashSet<String>> {
+    let ends = oldest.iter().filter(|delivery| delivery.event == Event::Resolved);
+    let over: Vec<_> = ends.flat_map(|end| &end.alerts).collect();
+    let mut select = connection.prepare_cached(
+        "SELECT alert FROM delivery_of_alert JOIN delivery ON id = delivery
+         WHERE alert IN (SELECT id FROM alert WHERE resolved_at IS NULL UNION SELECT value FROM json_each(?1))
+           AND +receiver = ?2 AND event = 'opened' AND +state = 'dead'",
+    )?;
+    select.query_map(params![json(&over)?, receiver], |row| row.get(0))?.collect()
 }
 
 /// The delivery with the number `id`.
@@ -209,7 +220,7 @@ mod tests {
         let read = |most| {
             let lane = LaneId { receiver: "ops".to_owned(), number: 1 };
             match waiting(&connection, &Refill { lane, most }).unwrap() {
-                Answer::Waiting { oldest, left } => {
+                Answer::Waiting(lane::Stock { oldest, left, .. }) => {
                     let keys = oldest.into_iter().map(|delivery| delivery.key.notification);
                     (keys.collect::<Vec<_>>().join(" "), left)
                 }
@@ -265,5 +276,32 @@ mod tests {
         let pending = select.query_map([], |row| row.get::<_, String>(0)).unwrap();
         let pending: Vec<_> = pending.map(Result::unwrap).collect();
         assert_eq!(pending, ["a-resolved ops", "a-opened boss"]);
+    }
+
+    #[test]
+    fn openings_that_were_given_up_are_known_until_the_end_is_told() {
+        let home = tempfile::tempdir().unwrap();
+        let connection = open::for_writing(&home.path().join("vipwatch.db")).unwrap();
+        connection
+            .execute_batch(
+                r#"INSERT INTO alert (id, kind, subject, opened_at, resolved_at, story)
+                   VALUES ('open', 'k', 's', 1, NULL, '{}'), ('over', 'k', 's', 1, 2, '{}'), ('past', 'k', 's', 1, 2, '{}'),
+                          ('heard', 'k', 'of', 1, NULL, '{}');
+                   INSERT INTO delivery (notification, receiver, event, severity, alerts, document, created_at,
+                                         state, next_at)
+                   VALUES ('1', 'ops', 'opened', 'info', '["open"]', '{}', 1, 'dead', 1),
+                          ('2', 'ops', 'opened', 'info', '["over"]', '{}', 1, 'dead', 1),
+                          ('3', 'ops', 'opened', 'info', '["past"]', '{}', 1, 'dead', 1),
+                          ('4', 'ops', 'opened', 'info', '["heard"]', '{}', 1, 'delivered', 1),
+                          ('5', 'boss', 'opened', 'info', '["heard"]', '{}', 1, 'dead', 1),
+                          ('6', 'ops', 'resolved', 'info', '["over"]', '{}', 1, 'pending', 1)"#,
+            )
+            .unwrap();
+        let lane = LaneId { receiver: "ops".to_owned(), number: 1 };
+        let Answer::Waiting(stock) = waiting(&connection, &Refill { lane, most: 10 }).unwrap() else {
+            unreachable!("that was asked for")
+        };
+        assert_eq!(stock.oldest.len(), 1);
+        assert_eq!(stock.untold, HashSet::from(["open".to_owned(), "over".to_owned()]));
     }
 }

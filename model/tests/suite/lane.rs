@@ -65,7 +65,7 @@ fn what_is_over_before_it_could_be_told_is_left_out_and_its_end_says_so() {
         assert!(resolution.superseded);
         assert_eq!(
             resolution.reason,
-            "It was over before its opening could be delivered: you may not have been told of it. It is over."
+            "Its opening could not be delivered: you may not have been told of it. It is over."
         );
     }
 }
