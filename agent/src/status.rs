@@ -56,7 +56,7 @@ impl Status for AgentStatus {
         let store = self.store.health().error;
         let mut checks = vec![
             Check { name: "config".into(), ok: config.is_none(), detail: config },
-            Check { name: "store".into(), ok: store.is_none(), detail: store },
+            Check { name: "database".into(), ok: store.is_none(), detail: store },
         ];
         checks.extend(self.heartbeats.iter().map(|(name, heartbeat)| {
             let silence = heartbeat.silence();

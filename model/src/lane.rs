@@ -34,7 +34,7 @@ use budget::Budget;
 pub use budget::RateLimit;
 use circuit::after;
 pub use circuit::{Circuit, FAILURES};
-pub use decision::{Decision, Reply, Row, Step};
+pub use decision::{Decision, Reply, Row, Step, Stock};
 use order::{Due, is_critical_opening};
 use replay::told_over;
 pub use replay::{Rest, rest};
@@ -69,6 +69,8 @@ pub struct Lane {
     replay: Option<DateTime<Utc>>,
     /// Alerts that the receiver was told to be over since: what is put back of them comes too late.
     over: HashSet<String>,
+    /// Alerts whose opening the receiver has refused for good: their end says that it may not have been told.
+    untold: HashSet<String>,
 }
 
 impl Lane {
@@ -88,6 +90,7 @@ impl Lane {
             refuses_digests: false,
             replay: None,
             over: HashSet::new(),
+            untold: HashSet::new(),
         }
     }
 
@@ -123,9 +126,10 @@ impl Lane {
         self.backlog.ask(room).then_some(self.room)
     }
 
-    /// The database has answered: `oldest` are the oldest pending deliveries and all digests, and so many more are `left`
-    /// there. What is newer than these and held is left to the database again, unless these are all.
-    pub fn restock(&mut self, oldest: Vec<Delivery>, left: usize, now: DateTime<Utc>) -> Option<Decision> {
+    /// The database has answered. What is newer than what it gives and held is left to the database again, unless that is all.
+    pub fn restock(&mut self, stock: Stock, now: DateTime<Utc>) -> Option<Decision> {
+        let Stock { oldest, left, untold } = stock;
+        self.untold.extend(untold);
         let newest = oldest.last().map(|delivery| delivery.created_at);
         let mut held = std::mem::take(&mut self.waiting);
         for mut delivery in oldest {
@@ -288,6 +292,9 @@ impl Lane {
             budget.spend(now);
         }
         let delivery = self.waiting.remove(place);
+        if delivery.event == Event::Opened {
+            self.untold.retain(|alert| !delivery.alerts.contains(alert));
+        }
         let key = delivery.key.notification.clone();
         let members = self.waiting.extract_if(.., |member| member.digest.as_ref() == Some(&key));
         let told = [delivery].into_iter().chain(members);
@@ -301,6 +308,9 @@ impl Lane {
     fn refused(&mut self, place: usize, error: String, now: DateTime<Utc>) -> Vec<Row> {
         let delivery = self.waiting.remove(place);
         self.answered(now);
+        if delivery.event == Event::Opened {
+            self.untold.extend(delivery.alerts.iter().cloned());
+        }
         if delivery.event != Event::Digest {
             return vec![Row::new(delivery, DeliveryState::Dead, Some(error), now)];
         }
@@ -315,7 +325,8 @@ impl Lane {
         rows
     }
 
-    /// The receiver answers. If it did not before, what has waited for it is due at once.
+    /// The receiver answers. If it was given up for a while, what has waited for it is due at once. After a failure or two it is
+    /// not: they may be due to what they were about, and that has a pause of its own.
     fn answered(&mut self, now: DateTime<Utc>) {
         if self.circuit.answered() {
             self.hurry(now);

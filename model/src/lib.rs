@@ -22,6 +22,7 @@ pub mod egress;
 pub mod flow;
 pub mod judge;
 pub mod lane;
+pub mod latest;
 pub mod node_health;
 pub mod notification;
 pub mod observation;

@@ -212,8 +212,7 @@ impl Resolution {
     pub(crate) fn supersede_undelivered(&mut self) {
         if !self.superseded {
             self.superseded = true;
-            let untold =
-                "It was over before its opening could be delivered: you may not have been told of it.";
+            let untold = "Its opening could not be delivered: you may not have been told of it.";
             self.reason = format!("{untold} {}", self.reason);
         }
     }

@@ -25,7 +25,7 @@ pub struct Rule {
     pub rounds: u32,
     /// Among how many of the latest, up to [`LONGEST_WINDOW`]; the same as `rounds` where they have to be consecutive.
     pub of: u32,
-    /// How long the trouble has to last besides.
+    /// How long there have to be so many besides, counted from the first of them.
     pub lasting: TimeDelta,
     /// Good rounds on end that resolve it. Zero means the same as one.
     pub resolve_after: u32,
@@ -75,6 +75,14 @@ impl Default for Flapping {
     }
 }
 
+impl Rule {
+    /// Whether the rounds that it takes have to be on end.
+    #[must_use]
+    pub fn is_on_end(&self) -> bool {
+        self.of <= self.rounds
+    }
+}
+
 impl Rules {
     /// The same thresholds for every kind, and no flapping.
     #[must_use]
@@ -118,11 +126,17 @@ impl Rules {
     /// The rule by which a probe enters `state`: that of the alert that goes with it.
     #[must_use]
     pub fn of_state(&self, state: State) -> Rule {
-        self.of(match state {
+        self.of(self.kind_of(state))
+    }
+
+    /// The alert that goes with `state`; where there is none, the one that goes with *down*.
+    #[must_use]
+    pub fn kind_of(&self, state: State) -> AlertKind {
+        match state {
             State::Translated => AlertKind::SourceTranslated,
             State::Degraded => AlertKind::Degraded,
             State::Idle => AlertKind::NodeUnhealthy,
             State::Up | State::Down | State::Unknown => self.down,
-        })
+        }
     }
 }

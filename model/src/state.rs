@@ -13,6 +13,7 @@ use thiserror::Error;
 
 use crate::{
     alert::AlertKind,
+    latest::Latest,
     rule::{Rule, Rules},
     streak::Streak,
     words::words,
@@ -101,13 +102,10 @@ pub struct Machine {
     pub away: Option<Run>,
     /// Consecutive rounds that could not see.
     pub blind: u32,
-    /// Which of the latest rounds since the last change of state were bad, the newest in the lowest bit; rounds that could not see
-    /// are left out.
-    #[serde(default)]
-    pub bad: u64,
-    /// When the first of those was judged.
-    #[serde(default)]
-    pub bad_since: Option<DateTime<Utc>>,
+    /// Those among the latest rounds since the last change of state that were bad in another way than the state, or *idle* after *up*,
+    /// by the alert whose rule does not take them on end; rounds that could not see are left out.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub latest: BTreeMap<AlertKind, Latest>,
     /// What the last round said that could see.
     #[serde(default)]
     pub said: Option<State>,
@@ -137,8 +135,7 @@ impl Default for Machine {
             candidate: None,
             away: None,
             blind: 0,
-            bad: 0,
-            bad_since: None,
+            latest: BTreeMap::new(),
             said: None,
             turns: 0,
             flapping: None,
@@ -157,7 +154,7 @@ impl Machine {
     /// *Worse* has to be said by as many rounds on end as its rule asks for, of which the last names the state: faults
     /// that take turns must not hide each other. Once the state is bad, every round that says something else
     /// counts towards leaving it for another bad one. Where the rule looks at the last N rounds, good ones in between do not
-    /// matter.
+    /// matter, nor do those that say what the state says.
     ///
     /// The first round ever counts at once unless it is bad; a bad one has to be confirmed even then, so
     /// that a start in the middle of a disturbance does not page.
@@ -174,8 +171,9 @@ impl Machine {
         }
         if gap.is_some_and(|gap| gap > rules.stale_after) {
             self.forget();
-            self.forget_window();
-            (self.blind, self.turns, self.said, self.flapping) = (0, 0, None, None);
+            self.latest.clear();
+            (self.blind, self.turns, self.said) = (0, 0, None);
+            // What holds stays until a round that can see says otherwise; that it flaps as well.
             self.streaks.retain(|_, streak| streak.holds().is_some());
         }
         if observed == State::Unknown {
@@ -185,7 +183,7 @@ impl Machine {
             }
             // What was seen before so long a blindness is no evidence any more.
             self.forget();
-            self.forget_window();
+            self.latest.clear();
             return (self.state != State::Unknown).then(|| self.change(State::Unknown, now, now));
         }
         self.blind = 0;
@@ -282,13 +280,8 @@ impl Machine {
             return same;
         }
         let on_end = self.away.unwrap_or(same);
-        let rule = rules.of_state(to);
-        // Where the state is bad already, every round of the window is, whatever it said.
-        if rule.of <= rule.rounds || self.state.is_bad() || !to.is_bad() {
-            return on_end;
-        }
-        let rounds = (self.bad & mask(rule.of)).count_ones();
-        Run { rounds: rounds.max(on_end.rounds), began: self.bad_since.unwrap_or(on_end.began) }
+        let Some(latest) = self.latest.get(&rules.kind_of(to)) else { return on_end };
+        Run { rounds: latest.rounds().max(on_end.rounds), began: latest.since().unwrap_or(on_end.began) }
     }
 
     /// The clock was set back. Whatever is remembered is as long ago as it was, so that nothing waits for the time to come
@@ -296,15 +289,10 @@ impl Machine {
     fn clock_was_set(&mut self, back: TimeDelta) {
         let runs = [self.candidate.as_mut().map(|(_, run)| run), self.away.as_mut()];
         let began = runs.into_iter().flatten().map(|run| &mut run.began);
-        let times = [
-            &mut self.since,
-            &mut self.began,
-            &mut self.settled_began,
-            &mut self.bad_since,
-            &mut self.flapping,
-        ];
-        let counted = self.streaks.values_mut().flat_map(Streak::times);
-        for at in times.into_iter().flatten().chain(began).chain(counted) {
+        let times = [&mut self.since, &mut self.began, &mut self.settled_began, &mut self.flapping];
+        let latest = self.latest.values_mut().flat_map(Latest::times);
+        let noted = self.streaks.values_mut().flat_map(Streak::times);
+        for at in times.into_iter().flatten().chain(began).chain(latest).chain(noted) {
             *at += back;
         }
     }
@@ -324,13 +312,8 @@ impl Machine {
 
     /// Notes what a round said that could see, beyond the state.
     fn remember(&mut self, observed: State, now: DateTime<Utc>, rules: &Rules, fresh: bool) {
-        let (bad, flapping) = (observed.is_bad(), rules.flapping);
-        // What lies further back than the rule looks has nothing to do with this round.
-        if bad && self.bad & mask(rules.of_state(observed).of) == 0 {
-            self.bad_since = None;
-        }
-        self.bad = self.bad << 1 | u64::from(bad);
-        self.bad_since = if self.bad == 0 { None } else { self.bad_since.or(bad.then_some(now)) };
+        self.count(observed, now, rules);
+        let flapping = rules.flapping;
         let turned = self.said.is_some_and(|said| said != observed);
         self.said = Some(observed);
         self.turns = self.turns << 1 | u64::from(turned);
@@ -347,9 +330,25 @@ impl Machine {
         };
     }
 
-    fn forget_window(&mut self) {
-        self.bad = 0;
-        self.bad_since = None;
+    /// Counts a round by the rules that do not take rounds on end.
+    fn count(&mut self, observed: State, now: DateTime<Utc>, rules: &Rules) {
+        // What it is already, it need not become.
+        let bad = observed.is_bad() && observed != self.state;
+        let lost = observed == State::Idle && self.state == State::Up;
+        if !bad && !lost && self.latest.is_empty() {
+            return;
+        }
+        for to in [State::Degraded, State::Translated, State::Idle, State::Down] {
+            let kind = rules.kind_of(to);
+            let rule = rules.of(kind);
+            if rule.is_on_end() {
+                self.latest.remove(&kind);
+            } else {
+                let counts = bad || (lost && to == State::Idle);
+                self.latest.entry(kind).or_default().step(counts, now, &rule);
+            }
+        }
+        self.latest.retain(|_, latest| latest.rounds() > 0);
     }
 
     fn forget(&mut self) {
@@ -367,7 +366,7 @@ impl Machine {
         self.since = Some(now);
         self.began = Some(began);
         self.forget();
-        self.forget_window();
+        self.latest.clear();
         Transition { from, to, at: now }
     }
 }

@@ -3,40 +3,37 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::rule::{LONGEST_WINDOW, Rule};
+use crate::{latest::Latest, rule::Rule};
 
 /// How often something was noted lately.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Streak {
-    /// Which of the latest rounds noted it, the newest in the lowest bit.
-    noted: u64,
-    /// When the first of those was judged.
-    began: Option<DateTime<Utc>>,
+    /// The rounds that are counted; none once it is confirmed.
+    #[serde(flatten)]
+    latest: Latest,
     /// Since when it is confirmed.
     holds: Option<DateTime<Utc>>,
+    /// How many rounds on end did not note any more what holds.
+    #[serde(default)]
+    quiet: u32,
 }
 
 impl Streak {
     /// Takes in whether a round noted it. A `fresh` round counts, but confirms nothing; where it does not note any more what
     /// holds, that is enough for the end.
     pub fn step(&mut self, noted: bool, now: DateTime<Utc>, rule: &Rule, fresh: bool) {
-        let window = rule.of.max(rule.rounds).clamp(1, LONGEST_WINDOW);
-        let lately = self.noted << (LONGEST_WINDOW - window) != 0;
-        self.noted = self.noted << 1 | u64::from(noted);
-        if noted && (!lately || self.began.is_none()) && self.holds.is_none() {
-            self.began = Some(now);
+        if self.holds.is_some() {
+            self.quiet = if noted { 0 } else { self.quiet.saturating_add(1) };
+            // What held before the agent was away, and is not noted any more, was mended meanwhile.
+            if self.quiet >= rule.resolve_after.max(1) || (fresh && !noted) {
+                *self = Self::default();
+            }
+            return;
         }
-        let among = (self.noted & (u64::MAX >> (LONGEST_WINDOW - window))).count_ones();
-        let lasted = self.began.is_some_and(|began| now - began >= rule.lasting);
-        let enough = among >= rule.rounds.clamp(1, LONGEST_WINDOW);
-        if self.holds.is_none() && noted && enough && lasted && !fresh {
-            self.holds = self.began;
-        }
-        let quiet = self.noted.trailing_zeros();
-        let over = if self.holds.is_some() { rule.resolve_after.clamp(1, LONGEST_WINDOW) } else { window };
-        // What held before the agent was away, and is not noted any more, was mended meanwhile.
-        if quiet >= over || (fresh && !noted && self.holds.is_some()) {
-            *self = Self::default();
+        self.latest.step(noted, now, rule);
+        self.holds = self.latest.since().filter(|since| noted && !fresh && now - *since >= rule.lasting);
+        if self.holds.is_some() {
+            self.latest = Latest::default();
         }
     }
 
@@ -48,7 +45,7 @@ impl Streak {
 
     /// The times that it remembers.
     pub fn times(&mut self) -> impl Iterator<Item = &mut DateTime<Utc>> {
-        [&mut self.began, &mut self.holds].into_iter().flatten()
+        self.latest.times().chain(&mut self.holds)
     }
 
     /// Whether there is nothing to remember.

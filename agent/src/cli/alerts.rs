@@ -5,7 +5,9 @@ use std::{collections::HashSet, process::ExitCode};
 use chrono::{DateTime, Utc};
 use clap::Args;
 use comfy_table::{Cell, Color, ColumnConstraint, ContentArrangement, Table, presets::UTF8_HORIZONTAL_ONLY};
-use vipwatch_web::api::{AcknowledgementView, AlertView, DeliveryState, NewAcknowledgement, Severity};
+use vipwatch_web::api::{
+    AcknowledgementView, AlertView, DeliveryState, DeliveryView, NewAcknowledgement, Severity,
+};
 
 use super::remote::{Remote, Signature, Trouble, pick, plain, say, stored, telling_length};
 use crate::{clock::Clock, config};
@@ -80,11 +82,11 @@ fn table(alerts: &[AlertView], now: DateTime<Utc>) -> Table {
         };
         let indent = if explained { "└ " } else { "" };
         let id = alert.id.get(..length).unwrap_or(&alert.id);
-        let (probe, title) = (plain(&alert.probe), plain(&alert.title));
+        let (subject, title) = (plain(&alert.subject), plain(&alert.title));
         let since = format!("since {}, {}", clock(alert.opened_at, now), span(alert.opened_at, now));
         table.add_row([
             Cell::new(format!("{}\n{word}\n{}", plain(id), plain(&alert.kind))).fg(color),
-            Cell::new(format!("{indent}{probe}\n{title}\n{since}")),
+            Cell::new(format!("{indent}{subject}\n{title}\n{since}")),
             Cell::new(plain(&standing(alert, now))),
         ]);
     }
@@ -131,15 +133,22 @@ fn standing(alert: &AlertView, now: DateTime<Utc>) -> String {
         let comment = if comment.is_empty() { String::new() } else { format!(" ({comment})") };
         parts.push(format!("acknowledged by {by}{comment}"));
     }
+    let undelivered: Vec<_> =
+        alert.deliveries.iter().filter(|delivery| delivery.state != DeliveryState::Delivered).collect();
+    let knows = |receiver: &&String| {
+        !undelivered.iter().any(|delivery| delivery.event == "opened" && delivery.receiver == **receiver)
+    };
+    let told_to: Vec<&str> = alert.told_to.iter().filter(knows).map(String::as_str).collect();
     match alert.told_at {
         Some(at) if alert.told_to.is_empty() => parts.push(format!("told to nobody, at {}", clock(at, now))),
-        Some(at) => parts.push(format!("told to {} at {}", alert.told_to.join(", "), clock(at, now))),
-        None => {}
+        Some(at) if !told_to.is_empty() => {
+            parts.push(format!("told to {} at {}", told_to.join(", "), clock(at, now)));
+        }
+        _ => {}
     }
-    let undelivered = alert.deliveries.iter().filter(|delivery| delivery.state != DeliveryState::Delivered);
-    parts.extend(undelivered.map(|delivery| match delivery.state {
-        DeliveryState::Dead => format!("given up for {}", delivery.receiver),
-        _ => format!("not yet delivered to {}", delivery.receiver),
+    parts.extend(undelivered.iter().map(|DeliveryView { receiver, event, state, .. }| match state {
+        DeliveryState::Dead => format!("{event} given up for {receiver}"),
+        _ => format!("{event} not yet delivered to {receiver}"),
     }));
     if let Some(held) = &alert.held {
         let until = held.until.map_or_else(String::new, |until| format!(" until {}", clock(until, now)));
@@ -167,7 +176,7 @@ pub(super) fn span(from: DateTime<Utc>, to: DateTime<Utc>) -> String {
 
 #[cfg(test)]
 mod tests {
-    use vipwatch_web::api::{DeliveryView, HoldView};
+    use vipwatch_web::api::HoldView;
 
     use super::*;
 
@@ -177,7 +186,7 @@ mod tests {
 
     fn alert(id: &str) -> AlertView {
         serde_json::from_value(serde_json::json!({
-            "id": id, "kind": "node_down", "severity": "warning", "probe": "ping@node-1", "target": "192.0.2.11",
+            "id": id, "kind": "node_down", "subject": "ping@node-1", "severity": "warning", "probe": "ping@node-1", "target": "192.0.2.11",
             "labels": {}, "opened_at": "2026-11-23T10:00:00Z", "title": "node-1 does not answer", "reason": "",
             "expected": [], "observed": [], "told_to": [], "deliveries": []
         }))
@@ -194,11 +203,19 @@ mod tests {
         told.told_to = vec!["ops".to_owned(), "night".to_owned()];
         told.deliveries = vec![DeliveryView {
             receiver: "night".to_owned(),
+            event: "opened".to_owned(),
             state: DeliveryState::Pending,
             attempts: 3,
             last_error: None,
         }];
-        assert_eq!(standing(&told, now), "told to ops, night at 10:00:01Z; not yet delivered to night");
+        assert_eq!(standing(&told, now), "told to ops at 10:00:01Z; opened not yet delivered to night");
+        told.deliveries[0].event = "reminder".to_owned();
+        told.deliveries[0].state = DeliveryState::Dead;
+        assert_eq!(standing(&told, now), "told to ops, night at 10:00:01Z; reminder given up for night");
+        told.told_to = vec!["night".to_owned()];
+        told.deliveries[0].event = "opened".to_owned();
+        assert_eq!(standing(&told, now), "opened given up for night");
+        told.told_to.push("ops".to_owned());
         told.acknowledgement =
             Some(AcknowledgementView { by: "kim".to_owned(), comment: "on it".to_owned(), at: now });
         assert!(standing(&told, now).starts_with("acknowledged by kim (on it); told to ops"));
@@ -217,7 +234,7 @@ mod tests {
     fn ids_and_kinds_stay_whole_on_a_narrow_terminal() {
         let alerts = [
             AlertView { kind: "certificate_expiring".to_owned(), ..alert("01a20779-232b-7000") },
-            AlertView { probe: "very-long-name.".repeat(9), ..alert("01a20779-2331-7000") },
+            AlertView { subject: "very-long-name.".repeat(9), ..alert("01a20779-2331-7000") },
         ];
         let mut table = table(&alerts, at("10:05:00"));
         let shown = table.force_no_tty().set_width(80).to_string();

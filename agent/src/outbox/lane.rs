@@ -142,9 +142,9 @@ impl Lane {
                 self.tell_page(|status| status.waits(&delivery));
                 self.lane.accept(delivery, now)
             }
-            Notice::Waiting { oldest, left, .. } => {
-                self.tell_page(|status| oldest.iter().for_each(|delivery| status.waits(delivery)));
-                self.lane.restock(oldest, left, now)
+            Notice::Waiting { stock, .. } => {
+                self.tell_page(|status| stock.oldest.iter().for_each(|delivery| status.waits(delivery)));
+                self.lane.restock(stock, now)
             }
             Notice::Unreadable(_) => {
                 self.lane.unreadable();

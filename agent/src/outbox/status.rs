@@ -50,6 +50,8 @@ pub struct CircuitStatus {
 /// How far the newest delivery about one alert has come.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RecentDelivery {
+    /// What it tells.
+    pub event: Event,
     /// How far.
     pub state: DeliveryState,
     /// Attempts so far.
@@ -64,15 +66,24 @@ pub type Statuses = watch::Receiver<HashMap<String, ReceiverStatus>>;
 impl ReceiverStatus {
     /// A delivery waits.
     pub(super) fn waits(&mut self, delivery: &Delivery) {
-        let waits =
-            RecentDelivery { state: DeliveryState::Pending, attempts: delivery.attempts, last_error: None };
+        let waits = RecentDelivery {
+            event: delivery.event,
+            state: DeliveryState::Pending,
+            attempts: delivery.attempts,
+            last_error: None,
+        };
         self.note(delivery, &waits);
     }
 
     /// The lane has decided about a delivery.
     pub(super) fn decided(&mut self, row: &Row) {
         let Row { delivery, state, error, at } = row;
-        let recent = RecentDelivery { state: *state, attempts: delivery.attempts, last_error: error.clone() };
+        let recent = RecentDelivery {
+            event: delivery.event,
+            state: *state,
+            attempts: delivery.attempts,
+            last_error: error.clone(),
+        };
         self.note(delivery, &recent);
         match state {
             DeliveryState::Pending => {}

@@ -59,6 +59,7 @@ fn view(alert: &Alert, telling: Option<&Telling>) -> AlertView {
     AlertView {
         id: alert.id.clone(),
         kind: alert.key.kind.to_string(),
+        subject: alert.key.subject.clone(),
         severity: severity_view(alert.severity),
         service: alert.service.clone(),
         probe: alert.probe.clone(),
@@ -104,6 +105,7 @@ fn delivery(receiver: &str, status: &ReceiverStatus, alert: &str) -> Option<Deli
     let recent = status.recent.get(alert)?;
     Some(DeliveryView {
         receiver: receiver.to_owned(),
+        event: recent.event.to_string(),
         state: delivery_state(recent.state),
         attempts: recent.attempts,
         last_error: recent.last_error.clone(),

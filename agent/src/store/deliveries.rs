@@ -1,8 +1,11 @@
 //! The rows of the outbox.
 
+use std::collections::HashSet;
+
 use chrono::{DateTime, Utc};
 use rusqlite::{Connection, Row, Transaction, params};
 use vipwatch_model::{
+    alert::Event,
     delivery::{Delivery, DeliveryKey, DeliveryState},
     lane,
 };
@@ -16,12 +19,7 @@ use super::{
 /// The answer to a record that asks something.
 pub(super) enum Answer {
     /// To a [`Refill`].
-    Waiting {
-        /// The oldest deliveries that wait.
-        oldest: Vec<Delivery>,
-        /// How many more there are.
-        left: usize,
-    },
+    Waiting(lane::Stock),
     /// To a [`super::Retry`].
     PutBack(Replayed),
 }
@@ -42,7 +40,30 @@ pub(super) fn enqueue(transaction: &Transaction<'_>, deliveries: &[Delivery]) ->
 
 /// What a lane has decided.
 pub(super) fn decide(transaction: &Transaction<'_>, decision: &lane::Decision) -> rusqlite::Result<()> {
-    decision.rows.iter().try_for_each(|row| update(transaction, row))
+    for row in &decision.rows {
+        if row.delivery.event == Event::Digest && row.state == DeliveryState::Delivered {
+            deliver_members(transaction, &row.delivery, row.at)?;
+        }
+        update(transaction, row)?;
+    }
+    Ok(())
+}
+
+/// What `digest` sums up is delivered with it. The lane need not hold all of that.
+fn deliver_members(
+    transaction: &Transaction<'_>,
+    digest: &Delivery,
+    at: DateTime<Utc>,
+) -> rusqlite::Result<()> {
+    // It tells of all their alerts: they are found by these without a look at all that waits.
+    let mut update = transaction.prepare_cached(
+        "UPDATE delivery SET state = 'delivered', done_at = ?1
+         WHERE +state = 'pending' AND digest = ?2 AND +receiver = ?3 AND id IN
+             (SELECT delivery FROM delivery_of_alert WHERE alert IN (SELECT value FROM json_each(?4)))",
+    )?;
+    let DeliveryKey { notification, receiver } = &digest.key;
+    update.execute(params![at.timestamp_millis(), notification, receiver, json(&digest.alerts)?])?;
+    Ok(())
 }
 
 /// A delivery as it is from now on. It is inserted where its own row is not there (yet).
@@ -124,7 +145,8 @@ pub(super) fn waiting(connection: &Connection, refill: &Refill) -> rusqlite::Res
     while oldest.len() < most {
         let Some(row) = others.next()? else {
             // Whatever is there beyond these cannot be understood.
-            return Ok(Answer::Waiting { oldest, left: 0 });
+            let untold = untold(connection, receiver, &oldest)?;
+            return Ok(Answer::Waiting(lane::Stock { oldest, left: 0, untold }));
         };
         read += 1;
         oldest.extend(readable([delivery(row)])?);
@@ -133,7 +155,20 @@ pub(super) fn waiting(connection: &Connection, refill: &Refill) -> rusqlite::Res
         .prepare_cached(&format!("SELECT count(*) {OF}"))?
         .query_row([receiver], |row| row.get(0))?;
     let left = usize::try_from(all).unwrap_or(0).saturating_sub(read);
-    Ok(Answer::Waiting { oldest, left })
+    let untold = untold(connection, receiver, &oldest)?;
+    Ok(Answer::Waiting(lane::Stock { oldest, left, untold }))
+}
+
+/// The alerts whose opening was given up, of those that are open and those that are told to be over in `oldest`.
+fn untold(connection: &Connection, receiver: &str, oldest: &[Delivery]) -> rusqlite::Result<HashSet<String>> {
+    let ends = oldest.iter().filter(|delivery| delivery.event == Event::Resolved);
+    let over: Vec<_> = ends.flat_map(|end| &end.alerts).collect();
+    let mut select = connection.prepare_cached(
+        "SELECT alert FROM delivery_of_alert JOIN delivery ON id = delivery
+         WHERE alert IN (SELECT id FROM alert WHERE resolved_at IS NULL UNION SELECT value FROM json_each(?1))
+           AND +receiver = ?2 AND event = 'opened' AND +state = 'dead'",
+    )?;
+    select.query_map(params![json(&over)?, receiver], |row| row.get(0))?.collect()
 }
 
 /// The delivery with the number `id`.
@@ -162,6 +197,8 @@ fn delivery(row: &Row<'_>) -> rusqlite::Result<Delivery> {
 
 #[cfg(test)]
 mod tests {
+    use vipwatch_model::alert::Severity;
+
     use super::{
         super::{LaneId, open},
         *,
@@ -183,7 +220,7 @@ mod tests {
         let read = |most| {
             let lane = LaneId { receiver: "ops".to_owned(), number: 1 };
             match waiting(&connection, &Refill { lane, most }).unwrap() {
-                Answer::Waiting { oldest, left } => {
+                Answer::Waiting(lane::Stock { oldest, left, .. }) => {
                     let keys = oldest.into_iter().map(|delivery| delivery.key.notification);
                     (keys.collect::<Vec<_>>().join(" "), left)
                 }
@@ -198,5 +235,73 @@ mod tests {
         assert_eq!(read(1), ("digest a".to_owned(), 2));
         assert_eq!(read(2), ("digest a b".to_owned(), 0));
         assert_eq!(read(3), ("digest a b".to_owned(), 0));
+    }
+
+    #[test]
+    fn a_digest_delivers_what_it_sums_up_whoever_holds_that() {
+        let home = tempfile::tempdir().unwrap();
+        let mut connection = open::for_writing(&home.path().join("vipwatch.db")).unwrap();
+        let delivery = |key: &str, receiver: &str, event, alerts: &[&str], digest: Option<&str>| Delivery {
+            key: DeliveryKey { notification: key.to_owned(), receiver: receiver.to_owned() },
+            event,
+            severity: Severity::Warning,
+            alerts: alerts.iter().map(|&alert| alert.to_owned()).collect(),
+            document: "{}".into(),
+            created_at: DateTime::UNIX_EPOCH,
+            attempts: 0,
+            next_at: DateTime::UNIX_EPOCH,
+            digest: digest.map(str::to_owned),
+        };
+        let digest = delivery("d", "ops", Event::Digest, &["a", "b"], None);
+        let others = [
+            delivery("a-opened", "ops", Event::Opened, &["a"], Some("d")),
+            delivery("b-opened", "ops", Event::Opened, &["b"], Some("d")),
+            delivery("a-resolved", "ops", Event::Resolved, &["a"], None),
+            delivery("a-opened", "boss", Event::Opened, &["a"], Some("d")),
+        ];
+        let transaction = connection.transaction().unwrap();
+        enqueue(&transaction, &[std::slice::from_ref(&digest), &others].concat()).unwrap();
+        let row = lane::Row {
+            delivery: digest,
+            state: DeliveryState::Delivered,
+            error: None,
+            at: DateTime::UNIX_EPOCH,
+        };
+        decide(&transaction, &lane::Decision { ticket: 1, rows: vec![row] }).unwrap();
+        let mut select = transaction
+            .prepare(
+                "SELECT notification || ' ' || receiver FROM delivery WHERE state = 'pending' ORDER BY id",
+            )
+            .unwrap();
+        let pending = select.query_map([], |row| row.get::<_, String>(0)).unwrap();
+        let pending: Vec<_> = pending.map(Result::unwrap).collect();
+        assert_eq!(pending, ["a-resolved ops", "a-opened boss"]);
+    }
+
+    #[test]
+    fn openings_that_were_given_up_are_known_until_the_end_is_told() {
+        let home = tempfile::tempdir().unwrap();
+        let connection = open::for_writing(&home.path().join("vipwatch.db")).unwrap();
+        connection
+            .execute_batch(
+                r#"INSERT INTO alert (id, kind, subject, opened_at, resolved_at, story)
+                   VALUES ('open', 'k', 's', 1, NULL, '{}'), ('over', 'k', 's', 1, 2, '{}'), ('past', 'k', 's', 1, 2, '{}'),
+                          ('heard', 'k', 'of', 1, NULL, '{}');
+                   INSERT INTO delivery (notification, receiver, event, severity, alerts, document, created_at,
+                                         state, next_at)
+                   VALUES ('1', 'ops', 'opened', 'info', '["open"]', '{}', 1, 'dead', 1),
+                          ('2', 'ops', 'opened', 'info', '["over"]', '{}', 1, 'dead', 1),
+                          ('3', 'ops', 'opened', 'info', '["past"]', '{}', 1, 'dead', 1),
+                          ('4', 'ops', 'opened', 'info', '["heard"]', '{}', 1, 'delivered', 1),
+                          ('5', 'boss', 'opened', 'info', '["heard"]', '{}', 1, 'dead', 1),
+                          ('6', 'ops', 'resolved', 'info', '["over"]', '{}', 1, 'pending', 1)"#,
+            )
+            .unwrap();
+        let lane = LaneId { receiver: "ops".to_owned(), number: 1 };
+        let Answer::Waiting(stock) = waiting(&connection, &Refill { lane, most: 10 }).unwrap() else {
+            unreachable!("that was asked for")
+        };
+        assert_eq!(stock.oldest.len(), 1);
+        assert_eq!(stock.untold, HashSet::from(["open".to_owned(), "over".to_owned()]));
     }
 }

@@ -5,7 +5,10 @@
 
 use chrono::{DateTime, Utc};
 use tokio::sync::mpsc;
-use vipwatch_model::{delivery::Delivery, lane::Decision};
+use vipwatch_model::{
+    delivery::Delivery,
+    lane::{Decision, Stock},
+};
 
 use super::{Replay, Replayed};
 
@@ -60,10 +63,8 @@ pub enum Notice {
     Waiting {
         /// Who asked.
         lane: LaneId,
-        /// The oldest deliveries that wait, and all digests.
-        oldest: Vec<Delivery>,
-        /// How many more there are.
-        left: usize,
+        /// What there is.
+        stock: Stock,
     },
     /// A [`Refill`] cannot be answered now; it will be.
     Unreadable(LaneId),

@@ -218,8 +218,8 @@ impl Writer {
     /// Answers a record that asks something; without an answer when nothing could be written or read.
     fn answer(&self, record: &Record, answer: Option<Answer>) {
         match (record, answer) {
-            (Record::Refill(refill), Some(Answer::Waiting { oldest, left })) => {
-                self.tell(Notice::Waiting { lane: refill.lane.clone(), oldest, left });
+            (Record::Refill(refill), Some(Answer::Waiting(stock))) => {
+                self.tell(Notice::Waiting { lane: refill.lane.clone(), stock });
             }
             (Record::Refill(refill), _) => self.tell(Notice::Unreadable(refill.lane.clone())),
             (Record::Retry(retry), Some(Answer::PutBack(replayed))) => {

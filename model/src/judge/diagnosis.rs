@@ -304,13 +304,17 @@ fn partly_failing(
         .failed
         .keys()
         .all(|kind| matches!(kind, FailureKind::Timeout | FailureKind::Unreachable | FailureKind::Refused));
-    if let Some((service, _)) = service.filter(|_| silent && tally.all_connected()) {
-        return behind_the_connection(service, tally);
+    let answering = answering_nodes(&tally.answered_by);
+    if let Some((service, _)) = service.filter(|_| tally.all_connected()) {
+        return behind_some_connections(service, &answering);
     }
     let Some((service, TrafficPolicy::Local)) = service.filter(|_| silent) else {
-        return Diagnosis::default();
+        return Diagnosis::remedy(
+            "Look at the probe's latest rounds on the page: what the flows that fail have in common (one address, one node, one phase) is \
+             where to look.",
+        );
     };
-    let (answering, without) = (answering_nodes(&tally.answered_by), nodes_without(scene.nodes));
+    let without = nodes_without(scene.nodes);
     let mut why = "Part of the connections reach a node without a ready endpoint, or one that is off: a route that is out of date (BGP), or two \
                    nodes that claim the VIP at once."
         .to_owned();
@@ -321,6 +325,21 @@ fn partly_failing(
         why = format!("{why} No ready endpoint: {}.", without.join(", "));
     }
     Diagnosis::new(CauseKind::StaleRoute, why, service.ask_announcement())
+}
+
+/// The same, where some of the pods answer as they should.
+fn behind_some_connections(service: Service<'_>, answering: &[&str]) -> Diagnosis {
+    let mut why = "Connections stand, so the VIP is announced and the way is fine; some of the pods behind it do not answer on them as they \
+                   should."
+        .to_owned();
+    if !answering.is_empty() {
+        why = format!("{why} Those that were answered well reached {}.", answering.join(" and "));
+    }
+    Diagnosis::new(
+        CauseKind::Backend,
+        why,
+        format!("Look at the pods, one by one. {}", service.ask_endpoints()),
+    )
 }
 
 fn wrong_answer(service: Option<(Service<'_>, TrafficPolicy)>) -> Diagnosis {

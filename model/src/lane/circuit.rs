@@ -24,11 +24,9 @@ pub struct Circuit {
 }
 
 impl Circuit {
-    /// The receiver answered; tells whether it had failed before.
+    /// The receiver answered; tells whether the circuit was open.
     pub(super) fn answered(&mut self) -> bool {
-        let failed = self.failures > 0;
-        *self = Self::default();
-        failed
+        std::mem::take(self).open_since.is_some()
     }
 
     /// An attempt failed. `jitter` and `retry_after` are those of [`retry_delay`].

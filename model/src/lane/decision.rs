@@ -1,6 +1,6 @@
 //! What goes into a lane and what comes out of it, as plain data.
 
-use std::time::Duration;
+use std::{collections::HashSet, time::Duration};
 
 use chrono::{DateTime, Utc};
 
@@ -47,6 +47,17 @@ impl Reply {
             | Self::Refused { error } => Some(error),
         }
     }
+}
+
+/// What the database holds for a receiver.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Stock {
+    /// All digests that wait, and the oldest of the other deliveries.
+    pub oldest: Vec<Delivery>,
+    /// How many more wait.
+    pub left: usize,
+    /// The ids of alerts whose opening was given up, as far as they are open still, or their end is among `oldest`.
+    pub untold: HashSet<String>,
 }
 
 /// What to do next.

@@ -19,7 +19,11 @@ impl Lane {
             let delivery = &self.waiting[i];
             delivery.digest.is_some() || self.in_flight.as_ref() == Some(&delivery.key)
         };
-        let Superseded { out, rewritten } = supersede(&self.waiting, &fixed);
+        let Superseded { out, rewritten } = supersede(&self.waiting, &self.untold, &fixed);
+        let ends = self.waiting.iter().filter(|delivery| delivery.event == Event::Resolved);
+        for alert in ends.flat_map(|end| &end.alerts) {
+            self.untold.remove(alert);
+        }
         let mut ends = Vec::new();
         for (place, document) in rewritten {
             let delivery = &mut self.waiting[place];
@@ -42,9 +46,10 @@ struct Superseded {
 }
 
 /// Looks for what is left out of `waiting`: what tells of alerts all of which have their end waiting behind it, and
-/// reminders that have a newer one behind them. `fixed` says which places are not to be touched: what is being
+/// reminders that have a newer one behind them. Ends say which openings were left out, and which were given up, as those of the
+/// alerts in `untold`. `fixed` says which places are not to be touched: what is being
 /// attempted, and what a digest tells.
-fn supersede(waiting: &[Delivery], fixed: &dyn Fn(usize) -> bool) -> Superseded {
+fn supersede(waiting: &[Delivery], untold: &HashSet<String>, fixed: &dyn Fn(usize) -> bool) -> Superseded {
     let free = || waiting.iter().enumerate().filter(|(i, _)| !fixed(*i));
     let (mut ends, mut reminders) = (HashMap::new(), HashMap::new());
     for (i, delivery) in free() {
@@ -76,18 +81,24 @@ fn supersede(waiting: &[Delivery], fixed: &dyn Fn(usize) -> bool) -> Superseded 
             }
         }
     }
+    for (alert, end) in ends {
+        if untold.contains(alert) {
+            openings.entry(end).or_default().insert(alert);
+        }
+    }
     let mut rewritten = Vec::new();
     for (end, alerts) in openings {
         match say_untold(&waiting[end].document, &alerts) {
+            Some(document) if *document == *waiting[end].document => {}
             Some(document) => rewritten.push((end, document)),
             // A document that cannot be read cannot say what was left out: it supersedes nothing.
-            None => return supersede(waiting, &|i| fixed(i) || i == end),
+            None => return supersede(waiting, untold, &|i| fixed(i) || i == end),
         }
     }
     Superseded { out, rewritten }
 }
 
-/// The document of a resolved notification that says of `alerts` that their opening was left out.
+/// The document of a resolved notification that says of `alerts` that their opening was not delivered.
 fn say_untold(document: &str, alerts: &HashSet<&str>) -> Option<String> {
     let mut notification: Notification = serde_json::from_str(document).ok()?;
     let also = notification.also.iter_mut().map(|also| (&also.alert, &mut also.resolution));

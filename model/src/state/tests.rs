@@ -61,6 +61,119 @@ fn what_was_seen_before_a_long_blindness_or_absence_is_no_evidence() {
     assert_eq!(machine.state, Up);
 }
 
+/// [`two`], but that the alerts of `kinds` take `rounds` of the latest `of`, and have to last for so many seconds.
+fn among(kinds: &[AlertKind], rounds: u32, of: u32, lasting_s: i64) -> Rules {
+    let rules = two();
+    let rule = |kind: &AlertKind| {
+        (*kind, Rule { rounds, of, lasting: TimeDelta::seconds(lasting_s), ..rules.of(*kind) })
+    };
+    let own = kinds.iter().map(rule).collect();
+    Rules { own: std::sync::Arc::new(own), ..rules }
+}
+
+/// Every way of counting says the same of rounds ten seconds apart, `x` for bad ones: how many seconds after its first round
+/// the trouble is confirmed, and how many after that it is said to have begun.
+fn confirmed(rounds: &str, of: u32, among: u32, lasting_s: i64) -> Option<(i64, i64)> {
+    let kinds = [AlertKind::Unreachable, AlertKind::DnsDrift];
+    let rules = self::among(&kinds, of, among, lasting_s);
+    let mut machine = Machine::default();
+    let beginning = DateTime::UNIX_EPOCH;
+    machine.step(Up, beginning - TimeDelta::seconds(10), &rules, false);
+    for (nth, round) in rounds.chars().enumerate() {
+        let now = beginning + TimeDelta::seconds(10 * nth as i64);
+        machine.step(if round == 'x' { Down } else { Up }, now, &rules, false);
+        machine.take_note(AlertKind::DnsDrift, round == 'x', now, &rules, false);
+        let began = machine.began.filter(|_| machine.state == Down);
+        assert_eq!(began, machine.holds(AlertKind::DnsDrift), "round {nth} of {rounds}");
+        if let Some(began) = began {
+            return Some(((now - beginning).num_seconds(), (began - beginning).num_seconds()));
+        }
+    }
+    None
+}
+
+#[test]
+fn trouble_begins_with_the_first_of_the_rounds_that_were_enough() {
+    // On end.
+    assert_eq!(confirmed("x.x.x.xx", 2, 2, 0), Some((70, 60)));
+    assert_eq!(confirmed("xx.xx.xx.xx.xxx", 3, 3, 0), Some((140, 120)));
+    // Among the latest.
+    assert_eq!(confirmed("x...x..xx.x", 3, 5, 0), Some((80, 40)));
+    assert_eq!(confirmed("x..x..x..x.xx", 3, 4, 0), Some((120, 90)));
+}
+
+#[test]
+fn an_endpoint_that_comes_and_goes_is_lost() {
+    let confirmed = |rounds: &[State], lasting_s: i64| {
+        let rules = among(&[AlertKind::NodeUnhealthy], 3, 5, lasting_s);
+        let mut machine = Machine::default();
+        for (nth, round) in rounds.iter().enumerate() {
+            let now = DateTime::UNIX_EPOCH + TimeDelta::seconds(10 * nth as i64);
+            machine.step(*round, now, &rules, false);
+        }
+        machine.began.filter(|_| machine.state == Idle).map(|began| began.timestamp())
+    };
+    assert_eq!(confirmed(&[Up, Idle, Idle, Up, Idle], 0), Some(10));
+    assert_eq!(confirmed(&[Up, Idle, Idle, Up, Up, Up, Idle, Up, Idle], 0), None);
+    assert_eq!(confirmed(&[Up, Idle, Idle, Up, Idle, Up, Idle], 60), None);
+    assert_eq!(confirmed(&[Up, Idle, Idle, Up, Idle, Up, Idle, Idle], 60), Some(10));
+    assert_eq!(confirmed(&[Up, Idle, Unknown, Idle, Up, Unknown, Idle], 0), Some(10));
+    // A loss that is confirmed is not held against the node once more.
+    assert_eq!(confirmed(&[Up, Idle, Idle, Idle, Up, Up, Idle, Idle], 0), None);
+}
+
+#[test]
+fn one_fault_does_not_hide_another_that_comes_and_goes() {
+    let state = |rounds: &[State]| {
+        let rules = among(&[AlertKind::SourceTranslated], 3, 5, 0);
+        let mut machine = Machine::default();
+        for round in rounds {
+            machine.step(*round, DateTime::UNIX_EPOCH, &rules, false);
+        }
+        machine.state
+    };
+    let degraded = [Up, Degraded, Degraded];
+    let then = |rounds: &[State]| state(&[&degraded, rounds].concat());
+    assert_eq!(then(&[Translated, Degraded, Translated, Degraded]), Degraded);
+    assert_eq!(then(&[Translated, Degraded, Translated, Degraded, Translated]), Translated);
+    assert_eq!(then(&[Translated, Degraded, Degraded, Translated, Degraded, Translated]), Degraded);
+    // Good rounds are no bad ones.
+    assert_eq!(then(&[Up, Degraded, Up, Degraded, Translated]), Degraded);
+    assert_eq!(then(&[Translated, Up, Translated, Degraded, Translated]), Translated);
+}
+
+#[test]
+fn what_is_over_does_not_count_towards_the_time_that_trouble_has_to_last() {
+    assert_eq!(confirmed("x.x.x.x.x.xx", 2, 2, 60), None);
+    assert_eq!(confirmed("x.x.x.x.x.xxxxxxx", 2, 2, 60), Some((160, 100)));
+    // One bad round of four again and again, and then an outage.
+    assert_eq!(confirmed("x...x...x...xxxxx", 3, 4, 60), None);
+    assert_eq!(confirmed("x...x...x...xxxxxxx", 3, 4, 60), Some((180, 120)));
+    // It may have to last for longer than the rounds take that are looked at, and the good ones among them do not matter ..
+    assert_eq!(confirmed("xx.xx.xx.xx.xx.", 3, 5, 100), Some((100, 0)));
+    // .. while there are enough bad ones.
+    assert_eq!(confirmed("xx.x...xx.x.xxx.xxx.xxx", 3, 5, 100), Some((170, 70)));
+}
+
+#[test]
+fn what_an_older_version_stored_is_read() {
+    let stored = r#"{"state":"up","since":"1970-01-01T00:00:00Z","began":"1970-01-01T00:00:00Z","settled":"up",
+        "settled_before":null,"candidate":null,"away":null,"blind":0,"bad":5,"bad_since":"1970-01-01T00:00:10Z",
+        "said":"up","turns":7,"flapping":null,"streaks":{
+            "dns_drift":{"noted":5,"began":"1970-01-01T00:00:10Z","holds":null},
+            "headers_trusted":{"noted":7,"began":"1970-01-01T00:00:10Z","holds":"1970-01-01T00:00:10Z"}},
+        "last":"1970-01-01T00:00:40Z"}"#;
+    let mut machine: Machine = serde_json::from_str(stored).unwrap();
+    let now = DateTime::UNIX_EPOCH + TimeDelta::seconds(50);
+    let rules = among(&[AlertKind::DnsDrift], 3, 5, 0);
+    machine.step(Up, now, &rules, false);
+    machine.take_note(AlertKind::DnsDrift, true, now, &rules, false);
+    machine.take_note(AlertKind::HeadersTrusted, true, now, &rules, false);
+    // What it counted counts, but when that was is not known.
+    assert_eq!(machine.holds(AlertKind::DnsDrift), Some(now));
+    assert_eq!(machine.holds(AlertKind::HeadersTrusted), Some(DateTime::UNIX_EPOCH + TimeDelta::seconds(10)));
+}
+
 /// When a lasting fault is confirmed that has to last for 30 s, in seconds since its first round, with a round every ten
 /// seconds; the clock is set by `step` after its second one. What is noted is confirmed at the same time.
 fn confirmed_after(step: TimeDelta) -> Option<i64> {

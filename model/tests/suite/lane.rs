@@ -24,7 +24,7 @@ fn deliveries_that_share_an_alert_keep_their_order_and_others_pass() {
     rig.accept(opened(&["c"]));
     assert_eq!(rig.attempt(later("HTTP 500")), "a-opened");
     assert_eq!(rig.attempt(TAKEN), "c-opened");
-    // The receiver is back: what it missed is due at once.
+    rig.now = rig.waits().unwrap();
     assert_eq!(rig.attempt(TAKEN), "a-opened");
     assert_eq!(rig.attempt(TAKEN), "b-acknowledged");
     assert_eq!(rig.lane.pending(), 0);
@@ -65,7 +65,7 @@ fn what_is_over_before_it_could_be_told_is_left_out_and_its_end_says_so() {
         assert!(resolution.superseded);
         assert_eq!(
             resolution.reason,
-            "It was over before its opening could be delivered: you may not have been told of it. It is over."
+            "Its opening could not be delivered: you may not have been told of it. It is over."
         );
     }
 }
@@ -165,6 +165,19 @@ fn one_delivery_that_the_receiver_cannot_digest_does_not_keep_the_circuit_open()
     rig.accept(opened(&["a"]));
     assert_eq!(rig.attempt(TAKEN), "a-opened");
     assert_eq!(rig.lane.circuit().open_since(), None);
+}
+
+/// What fails by what it is about has its own pauses, so that it costs the others nothing.
+#[test]
+fn one_delivery_that_always_fails_is_not_attempted_after_every_other() {
+    let mut rig = Rig::new(Manner::default());
+    rig.accept(opened(&["poison"]));
+    assert_eq!(rig.attempt(later("HTTP 500")), "poison-opened");
+    for i in 0..8 {
+        rig.accept(opened(&[&format!("a{i}")]));
+        assert_eq!(rig.attempt(TAKEN), format!("a{i}-opened"));
+    }
+    assert_eq!(rig.waits(), Some(rig.now + TimeDelta::seconds(1)));
 }
 
 /// Some of those behind the receiver cannot be told for now: the others hear of what is new at once, however long that lasts.

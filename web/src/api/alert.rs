@@ -27,6 +27,8 @@ pub struct AlertView {
     pub id: String,
     /// What it is about, as one stored word such as `source_translated`.
     pub kind: String,
+    /// What it is about, beside the kind: a probe, a service, a node or the vantage. At most one alert is open per pair.
+    pub subject: String,
     /// How urgent it is.
     pub severity: Severity,
     /// The service concerned, if it is about one.

@@ -26,6 +26,8 @@ pub enum DeliveryState {
 pub struct DeliveryView {
     /// The receiver's name.
     pub receiver: String,
+    /// What is told, as one stored word such as `opened`.
+    pub event: String,
     /// How far it has come.
     pub state: DeliveryState,
     /// Attempts made so far.

@@ -254,6 +254,8 @@ export interface components {
             service?: string | null;
             /** @description How urgent it is. */
             severity: components["schemas"]["Severity"];
+            /** @description What it is about, beside the kind: a probe, a service, a node or the vantage. At most one alert is open per pair. */
+            subject: string;
             /** @description What was probed, such as `192.0.2.201:80`. */
             target: string;
             /** @description One line that says what is wrong. */
@@ -380,6 +382,8 @@ export interface components {
              * @description Attempts made so far.
              */
             attempts: number;
+            /** @description What is told, as one stored word such as `opened`. */
+            event: string;
             /** @description Why the latest attempt failed, if it did; of what was delivered, why not everybody behind the receiver has it. */
             last_error?: string | null;
             /** @description The receiver's name. */

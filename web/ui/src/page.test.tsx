@@ -72,9 +72,9 @@ describe("the page", () => {
         told_at: data.at,
         told_to: ["ops", "night"],
         deliveries: [
-          { receiver: "ops", state: "delivered", attempts: 1 },
-          { receiver: "night", state: "pending", attempts: 2, last_error: "answered 503" },
-          { receiver: "mail", state: "delivered", attempts: 1, last_error: "1 of 2 recipients have it" },
+          { receiver: "ops", event: "opened", state: "delivered", attempts: 1 },
+          { receiver: "night", event: "opened", state: "pending", attempts: 2, last_error: "answered 503" },
+          { receiver: "mail", event: "opened", state: "delivered", attempts: 1, last_error: "1 of 2 recipients have it" },
         ],
       },
     ];

@@ -94,6 +94,7 @@ export function alert(id: string): AlertView {
   return {
     id,
     kind: "unreachable",
+    subject: "ns/a vip",
     severity: "critical",
     service: "ns/a",
     probe: "ns/a vip",

@@ -100,7 +100,7 @@ it("counts in English", () => {
 
 it("says how far a delivery has come", () => {
   const words = (state: DeliveryView["state"], attempts: number) =>
-    deliveryWords({ receiver: "ops", state, attempts });
+    deliveryWords({ receiver: "ops", event: "opened", state, attempts });
   expect(words("pending", 0)).toBe("waiting");
   expect(words("pending", 2)).toBe("retrying after 2 attempts");
   expect(words("delivered", 1)).toBe("delivered");

@@ -101,6 +101,8 @@ fn an_opening_whose_end_was_told_meanwhile_is_left_out() {
     cluster.apply(Change::HealAll);
     let resolved = next(&heard);
     assert_eq!((resolved.event, &resolved.alert.id), (Event::Resolved, &opened.alert.id));
+    let resolution = resolved.resolution.unwrap();
+    assert!(resolution.superseded && resolution.reason.contains("may not have been told"), "{resolution:?}");
     page.wait_for("its end, which was taken", PATIENCE, |overview| overview.receivers[0].delivered == 1);
 
     assert_eq!(retry_all(&home), json!({ "deliveries": 0, "superseded": 1, "refused": [] }));

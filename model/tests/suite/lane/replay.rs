@@ -1,9 +1,11 @@
 //! What was given up and is put back: what still matters is told, in order, and nothing that is known to be over.
 
+use std::{collections::HashSet, time::Duration};
+
 use vipwatch_model::{
     alert::Severity,
     delivery::DeliveryState,
-    lane::{Manner, Rest, rest},
+    lane::{Manner, RateLimit, Rest, Step, rest},
     notification::Notification,
 };
 
@@ -18,6 +20,7 @@ fn an_opening_that_is_put_back_goes_before_the_end_that_waits() {
     assert_eq!(rig.attempt(later("HTTP 500")), "a-acknowledged");
     rig.put_back(&["a-opened"]);
     assert_eq!(rig.attempt(TAKEN), "a-opened");
+    rig.now = rig.waits().unwrap();
     assert_eq!(rig.attempt(TAKEN), "a-acknowledged");
 }
 
@@ -122,4 +125,36 @@ fn an_end_that_was_told_and_not_yet_written_when_its_opening_was_put_back_counts
     assert_eq!(rig.attempt(TAKEN), "a-opened");
     let told: Notification = serde_json::from_str(&rig.taken[1].document).unwrap();
     assert_eq!((told.alert.id.as_str(), told.also.len()), ("b", 0));
+}
+
+/// What is put back goes first, so that after a restart what a digest sums up may not be among what is in memory.
+#[test]
+fn what_a_digest_has_told_is_not_told_again_wherever_it_waits() {
+    let limit = Some(RateLimit { notifications: 1, per: Duration::from_secs(60) });
+    let mut rig = Rig::with_room(Manner { limit, digests: true }, 6);
+    let dead: Vec<String> = (0..7).map(|i| format!("d{i}")).collect();
+    for alert in &dead {
+        rig.accept(opened(&[alert]));
+        rig.attempt(refused("HTTP 400"));
+    }
+    rig.accept(opened(&["x"]));
+    rig.attempt(TAKEN);
+    for alert in ["a", "b", "c", "d"] {
+        rig.accept(opened(&[alert]));
+    }
+    rig.now = rig.waits().unwrap();
+    assert_eq!(rig.attempt(later("HTTP 500")), "digest-1");
+    let dead: Vec<String> = dead.into_iter().map(|alert| alert + "-opened").collect();
+    rig.put_back(&dead.iter().map(String::as_str).collect::<Vec<_>>());
+    rig.restart();
+    loop {
+        match rig.step() {
+            Step::Attempt(delivery) => rig.end(delivery, TAKEN),
+            Step::Wait(until) => rig.now = until,
+            other => break assert_eq!(other, Step::Idle),
+        }
+    }
+    let told: Vec<_> = rig.taken.iter().flat_map(|told| &told.alerts).collect();
+    assert_eq!(told.iter().collect::<HashSet<_>>().len(), told.len(), "{told:?}");
+    assert_eq!(told.len(), 12);
 }

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use vipwatch_model::{
     alert::{Alert, AlertKey, AlertKind, Event, Severity},
     delivery::{Delivery, DeliveryState},
-    lane::{Decision, Lane, Manner, Reply, Rest, Row, Step, rest},
+    lane::{Decision, Lane, Manner, Reply, Rest, Row, Step, Stock, rest},
     notification::{Companion, Notification, Resolution},
 };
 
@@ -98,7 +98,7 @@ pub(super) struct Rig {
     /// Whether the database answers at once.
     pub(super) reads: bool,
     asked: Option<usize>,
-    answer: Option<(Vec<Delivery>, usize)>,
+    answer: Option<Stock>,
     manner: Manner,
     room: usize,
     digests: usize,
@@ -199,6 +199,11 @@ impl Rig {
         for Decision { ticket, rows } in std::mem::take(&mut self.unwritten) {
             for Row { delivery, state, .. } in rows {
                 let key = delivery.key.clone();
+                if delivery.event == Event::Digest && state == DeliveryState::Delivered {
+                    let digest = Some(&key.notification);
+                    let summed_up = self.rows.iter_mut().filter(|row| row.delivery.digest.as_ref() == digest);
+                    summed_up.for_each(|row| row.state = state);
+                }
                 let stored = Stored { delivery, state };
                 match self.rows.iter_mut().find(|row| row.delivery.key == key) {
                     Some(row) => *row = stored,
@@ -225,13 +230,22 @@ impl Rig {
         let others = pending().filter(|row| row.delivery.event != Event::Digest).take(most);
         let oldest: Vec<_> = digests.chain(others).map(|row| row.delivery.clone()).collect();
         let left = pending().count() - oldest.len();
-        self.answer = Some((oldest, left));
+        let ends = |delivery: &Delivery, alert: &String| {
+            delivery.event == Event::Resolved && delivery.alerts.contains(alert)
+        };
+        let is_over = |alert: &String| self.rows.iter().any(|row| ends(&row.delivery, alert));
+        let given_up = self.rows.iter().filter(|row| row.state == DeliveryState::Dead);
+        let openings = given_up.filter(|row| row.delivery.event == Event::Opened);
+        let untold = openings.flat_map(|row| row.delivery.alerts.iter().cloned());
+        let untold =
+            untold.filter(|alert| !is_over(alert) || oldest.iter().any(|delivery| ends(delivery, alert)));
+        self.answer = Some(Stock { untold: untold.collect(), oldest, left });
     }
 
     /// The lane hears the answer.
     pub(super) fn hear(&mut self) {
-        if let Some((oldest, left)) = self.answer.take() {
-            let decision = self.lane.restock(oldest, left, self.now);
+        if let Some(stock) = self.answer.take() {
+            let decision = self.lane.restock(stock, self.now);
             self.decided(decision);
         }
     }
