@@ -158,6 +158,10 @@ impl Alert {
     #[must_use]
     fn open(id: String, kind: AlertKind, known: &Known<'_>) -> Self {
         let Known { probe, machine, verdict, at } = known;
+        let since = match kind {
+            AlertKind::Flapping => machine.flapping,
+            _ => machine.holds(kind).or(machine.began),
+        };
         let observed = verdict.seen.iter().map(|seen| Observed {
             address: seen.address.to_string(),
             what: seen.what(),
@@ -165,7 +169,7 @@ impl Alert {
         });
         Self {
             id,
-            since: machine.holds(kind).or(machine.began).unwrap_or(*at),
+            since: since.unwrap_or(*at),
             opened_at: *at,
             title: story::title(kind, probe, verdict),
             reason: story::reason(kind, known),
