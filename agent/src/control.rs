@@ -30,6 +30,9 @@ use crate::{clock::Clock, config, pipeline::Command, store::Store};
 const PATIENCE: Duration = Duration::from_secs(5);
 /// The longest silence. What is to be left out for good belongs into the configuration.
 const LONGEST: TimeDelta = TimeDelta::days(366);
+/// What is said of a silence that fits nothing.
+const NOTHING_FITS: &str =
+    "nothing that is watched can open such an alert: is it spelt as in the configuration?";
 /// The most silences at a time.
 const MOST_SILENCES: usize = 1_000;
 
@@ -68,7 +71,7 @@ impl AgentControl {
 
     /// What the pipeline was asked for, once it is written. It holds even if it cannot be.
     async fn stored<T: Send>(&self, now: T) -> Changed<T> {
-        Changed { now, not_stored: self.store.written().await.err() }
+        Changed { not_stored: self.store.written().await.err(), ..Changed::stored(now) }
     }
 
     async fn take_on(
@@ -107,12 +110,13 @@ impl AgentControl {
         };
         let view = silence_view(&silence);
         let matcher = serde_json::to_string(&silence.matcher).unwrap_or_default();
-        self.ask(|reply| Command::Silence { silence, reply }).await?;
+        let fits = self.ask(|reply| Command::Silence { silence, reply }).await?;
         tracing::info!(
             by = %operator.by, peer = %operator.peer, silence = %view.id, until = %view.until, %matcher,
             comment = %view.comment, "an operator silenced alerts"
         );
-        Ok(self.stored(view).await)
+        let hint = (!fits).then(|| NOTHING_FITS.to_owned());
+        Ok(Changed { hint, ..self.stored(view).await })
     }
 
     async fn end(&self, id: String, operator: Operator) -> Result<Changed<SilenceView>, Refusal> {

@@ -76,8 +76,8 @@ pub enum Command {
     Silence {
         /// Of which, and until when.
         silence: Silence,
-        /// It holds.
-        reply: oneshot::Sender<()>,
+        /// It holds. Whether there can be an alert that it is about.
+        reply: oneshot::Sender<bool>,
     },
     /// A silence ends before its time.
     EndSilence {
@@ -242,9 +242,11 @@ impl Pipeline {
             }
             Command::Silence { silence, reply } => {
                 let mut effects = Effects::default();
+                let mut possible = self.plan.possible_alerts().into_iter();
+                let fits = possible.any(|(alert, _)| silence.matcher.matches(&alert));
                 self.desk.silence(silence, &mut effects);
                 self.tend(effects);
-                let _ = reply.send(());
+                let _ = reply.send(fits);
             }
             Command::EndSilence { id, reply } => {
                 let mut effects = Effects::default();

@@ -269,8 +269,11 @@ pub(super) fn say(outcome: Result<String, Trouble>) -> ExitCode {
     }
 }
 
-/// Warns of a change that holds, but that a restart would undo as yet; what has changed.
+/// Warns of a change that holds, but that a restart would undo as yet, or that may be meant otherwise; what has changed.
 pub(super) fn stored<T>(changed: Changed<T>) -> T {
+    if let Some(hint) = changed.hint {
+        eprintln!("vipwatch: {}", plain(&hint));
+    }
     if let Some(why) = changed.not_stored {
         eprintln!(
             "vipwatch: this holds from now on, but is not stored yet, and a restart before it is would undo it: {}",

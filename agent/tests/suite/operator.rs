@@ -63,6 +63,10 @@ fn a_silence_holds_back_what_its_end_then_tells_and_an_acknowledgement_is_told()
 
     let silenced =
         ask(&home, &["silence", "--for", "2h", "--comment", "chart upgrade", "--service", "default/*"]);
+    assert_eq!(silenced.stderr, b"", "what it holds back is watched");
+    let misspelt = ask(&home, &["silence", "--for", "2h", "--comment", "x", "--service", "defualt/*"]);
+    assert!(String::from_utf8_lossy(&misspelt.stderr).contains("is it spelt as in the configuration?"));
+    told(&ask(&home, &["unsilence", told(&misspelt).split(' ').nth(1).unwrap(), "--by", "robin"]));
     let sentence = told(&silenced);
     assert!(sentence.starts_with("Silence ") && sentence.contains("service default/*"), "{sentence}");
     cluster.apply(Change::policy(ECHO, ExternalTrafficPolicy::Cluster));

@@ -85,7 +85,7 @@ impl Control for Notes {
         let NewSilence { matcher, comment, by, .. } = silence;
         let what = format!("{} silences {:?}: {comment}", operator.by, matcher.services);
         let view = SilenceView { id: "known".into(), matcher, from: at(), until: at(), by, comment };
-        self.note(what, Ok(Changed { now: view, not_stored: Some("no room".into()) }))
+        self.note(what, Ok(Changed { now: view, not_stored: Some("no room".into()), hint: None }))
     }
 
     fn end_silence(&self, id: String, operator: Operator) -> Outcome<'_, Changed<SilenceView>> {

@@ -280,6 +280,8 @@ export interface components {
             /** @description Why, or what they do about it. */
             comment: string;
         } & {
+            /** @description What whoever asked for it may want to look at again: it holds, but may be meant otherwise. */
+            hint?: string | null;
             /** @description Why it is not stored yet: a restart before it is would undo it. Nothing once it is stored. */
             not_stored?: string | null;
         };
@@ -304,6 +306,8 @@ export interface components {
              */
             until: string;
         } & {
+            /** @description What whoever asked for it may want to look at again: it holds, but may be meant otherwise. */
+            hint?: string | null;
             /** @description Why it is not stored yet: a restart before it is would undo it. Nothing once it is stored. */
             not_stored?: string | null;
         };
