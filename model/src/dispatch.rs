@@ -10,6 +10,7 @@
 mod compose;
 mod doubt;
 mod explain;
+mod failures;
 pub mod group;
 mod matcher;
 mod outlook;
@@ -97,6 +98,8 @@ pub struct Dispatcher {
     groups: BTreeMap<String, Group>,
     silences: BTreeMap<String, Silence>,
     doubts: Doubts,
+    /// When something may be told that was held back when that was looked at last.
+    opens: Option<DateTime<Utc>>,
 }
 
 impl Dispatcher {
@@ -149,10 +152,13 @@ impl Dispatcher {
         }
         let entry = self.entries.get(&alert.id)?;
         let unheard = entry.telling.told.is_none();
-        let held = self.held(entry, &self.outlook(scene.policy), scene);
-        let is_muted = entry.telling.is_muted(held.as_ref());
+        let is_muted = || {
+            let held = self.held(entry, &self.outlook(scene.policy), scene);
+            entry.telling.is_muted(held.as_ref())
+        };
+        let is_lost = unheard && is_muted();
         self.doubts.settle(&alert.id);
-        if unheard && is_muted {
+        if is_lost {
             self.entries.remove(&alert.id);
             return None;
         }
@@ -258,7 +264,7 @@ impl Dispatcher {
 
     /// Whether the alert waits for others of its group.
     fn gathered(&self, entry: &Entry, outlook: &Outlook<'_>, scene: &Scene<'_>) -> Option<Held> {
-        let mut group = self.groups.get(&group_of(entry, outlook)).copied().unwrap_or_default();
+        let mut group = self.groups.get(&group_of(entry, outlook).to_string()).copied().unwrap_or_default();
         let until = group.opens_at(entry.alert.severity, scene.policy, scene.now);
         (until > scene.now).then_some(Held::Gathered { until })
     }
@@ -291,10 +297,12 @@ impl Dispatcher {
 
     /// Alerts of which `alert` keeps anything from being told.
     fn inhibited_by(&self, alert: &Alert, policy: &Policy) -> Vec<String> {
+        let rules = || policy.inhibitions.iter().filter(|rule| rule.source == alert.key.kind);
+        let concerned =
+            self.open_alerts().filter(|entry| rules().any(|rule| rule.concerns(entry.alert.key.kind)));
         let outlook = self.outlook(policy);
-        let inhibited = self
-            .open_alerts()
-            .filter(|entry| outlook.inhibitor(&entry.alert).is_some_and(|by| by.id == alert.id));
+        let inhibited =
+            concerned.filter(|entry| outlook.inhibitor(&entry.alert).is_some_and(|by| by.id == alert.id));
         inhibited.map(|entry| entry.alert.id.clone()).collect()
     }
 }
@@ -308,6 +316,6 @@ fn is_told(entry: &Entry, policy: &Policy) -> bool {
 }
 
 /// The group that an alert is told with: that of the failure that explains it, if there is one.
-fn group_of(entry: &Entry, outlook: &Outlook<'_>) -> String {
-    group::of(&outlook.root(entry).unwrap_or(entry).alert)
+fn group_of<'a, 'o: 'a>(entry: &'a Entry, outlook: &Outlook<'o>) -> group::Name<'a> {
+    group::Name::of(&outlook.root(entry).unwrap_or(entry).alert)
 }

@@ -1,5 +1,7 @@
 //! Which alerts are told together, and when a group may be told again.
 
+use std::fmt;
+
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
@@ -17,12 +19,32 @@ pub struct Group {
     pub resolved: Option<DateTime<Utc>>,
 }
 
-/// The group of an alert that nothing else explains: that of its service, else of its node, else of its own.
-pub fn of(alert: &Alert) -> String {
-    match (&alert.service, &alert.node) {
-        (Some(service), _) => format!("service {service}"),
-        (None, Some(node)) => format!("node {node}"),
-        (None, None) => format!("probe {}", alert.probe),
+/// What a group is named after. They are in the order of what is written of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Name<'a> {
+    Node(&'a str),
+    Probe(&'a str),
+    Service(&'a str),
+}
+
+impl<'a> Name<'a> {
+    /// The group of an alert that nothing else explains: that of its service, else of its node, else of its own.
+    pub(super) fn of(alert: &'a Alert) -> Self {
+        match (&alert.service, &alert.node) {
+            (Some(service), _) => Self::Service(service),
+            (None, Some(node)) => Self::Node(node),
+            (None, None) => Self::Probe(&alert.probe),
+        }
+    }
+}
+
+impl fmt::Display for Name<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Node(name) => write!(f, "node {name}"),
+            Self::Probe(name) => write!(f, "probe {name}"),
+            Self::Service(name) => write!(f, "service {name}"),
+        }
     }
 }
 

@@ -142,6 +142,11 @@ impl Policy {
 }
 
 impl Inhibition {
+    /// Whether it may keep alerts of `kind` from being told.
+    pub(super) fn concerns(&self, kind: AlertKind) -> bool {
+        self.source != kind && (self.targets.is_empty() || self.targets.contains(&kind))
+    }
+
     /// What holds where nothing else is configured: a blind agent tells only that; a node that is gone explains that it has
     /// no ready endpoint; whoever gets no answer learns nothing about addresses.
     #[must_use]
