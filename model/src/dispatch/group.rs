@@ -11,7 +11,7 @@ use crate::alert::{Alert, Severity};
 /// One group of alerts as it was told last. It is stored, so that a restart does not cut its window short.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Group {
-    /// Since when the first of it waits to be told, if nothing was told lately.
+    /// Since when the first of it waits to be told.
     pub waiting: Option<DateTime<Utc>>,
     /// When alerts of it were told as opened, and how bad the worst was.
     pub opened: Option<(DateTime<Utc>, Severity)>,
@@ -58,10 +58,11 @@ impl Group {
 
     /// When alerts, the worst of which is of the given severity, may be told as opened.
     pub(super) fn opens_at(&mut self, worst: Severity, policy: &Policy, now: DateTime<Utc>) -> DateTime<Utc> {
-        match self.opened {
-            Some((at, told)) if now < at + policy.group_window && worst >= told => at + policy.group_window,
-            Some((at, _)) if now < at + policy.group_window => now,
-            _ => *self.waiting.get_or_insert(now) + policy.group_wait,
+        let window = self.opened.map(|(at, told)| (at + policy.group_window, told));
+        match window.filter(|(end, _)| now < *end) {
+            Some((_, told)) if worst < told => now,
+            Some((end, _)) => end.max(*self.waiting.get_or_insert(now) + policy.group_wait),
+            None => *self.waiting.get_or_insert(now) + policy.group_wait,
         }
     }
 
