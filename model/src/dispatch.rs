@@ -75,8 +75,8 @@ pub struct Dispatch {
     pub tellings: BTreeMap<String, Telling>,
     /// Groups that changed; `None` for those that may be forgotten.
     pub groups: BTreeMap<String, Option<Group>>,
-    /// Silences that are over.
-    pub expired: Vec<String>,
+    /// Silences that changed; `None` for those that are over.
+    pub silences: BTreeMap<String, Option<Silence>>,
     /// When something has to be told, or may be, without anything else happening.
     pub next: Option<DateTime<Utc>>,
 }
@@ -289,10 +289,11 @@ impl Dispatcher {
         if let Some(window) = windows.max_by_key(|window| window.until) {
             return Some(Held::Maintenance { window: window.name.clone(), until: window.until });
         }
-        let active = |silence: &&Silence| silence.from <= scene.now && scene.now < silence.until;
-        let silences = self.silences.values().filter(active).filter(|silence| silence.matcher.matches(alert));
-        let silence = silences.max_by_key(|silence| silence.until)?;
-        Some(Held::Silenced { silence: silence.id.clone(), by: silence.by.clone(), until: silence.until })
+        let active =
+            self.silences.values().filter_map(|silence| Some((silence.active_until(scene.now)?, silence)));
+        let silences = active.filter(|(_, silence)| silence.matcher.matches(alert));
+        let (until, silence) = silences.max_by_key(|(until, _)| *until)?;
+        Some(Held::Silenced { silence: silence.id.clone(), by: silence.by.clone(), until })
     }
 
     /// Alerts of which `alert` keeps anything from being told.

@@ -22,7 +22,7 @@ impl Dispatcher {
     /// Tells everything that may be told now.
     pub fn tend(&mut self, scene: &Scene<'_>) -> Dispatch {
         let mut dispatch = Dispatch::default();
-        self.clock_is(scene.now);
+        self.clock_is(scene.now, &mut dispatch);
         self.expire(scene.now, &mut dispatch);
         self.open(scene, &mut dispatch);
         self.end(scene, &mut dispatch);
@@ -33,15 +33,19 @@ impl Dispatcher {
     }
 
     /// Nothing lies in the future: where the clock was set back, nothing waits for it to come round again.
-    fn clock_is(&mut self, now: DateTime<Utc>) {
+    fn clock_is(&mut self, now: DateTime<Utc>, dispatch: &mut Dispatch) {
         self.groups.values_mut().for_each(|group| group.clock_is(now));
         self.entries.values_mut().for_each(|entry| entry.telling.clock_is(now));
-        self.silences.values_mut().for_each(|silence| silence.clock_is(now));
+        for (id, silence) in &mut self.silences {
+            if silence.clock_is(now) {
+                dispatch.silences.insert(id.clone(), Some(silence.clone()));
+            }
+        }
     }
 
     fn expire(&mut self, now: DateTime<Utc>, dispatch: &mut Dispatch) {
         let over = self.silences.extract_if(.., |_, silence| silence.until <= now);
-        dispatch.expired.extend(over.map(|(id, _)| id));
+        dispatch.silences.extend(over.map(|(id, _)| (id, None)));
     }
 
     /// Tells what was opened.
@@ -265,7 +269,7 @@ impl Dispatcher {
             scene.policy.repeat_every.into_iter().flat_map(|every| {
                 self.open_alerts().filter_map(move |entry| entry.telling.reminder_at(every))
             });
-        let silences = self.silences.values().flat_map(|silence| [silence.from, silence.until]);
+        let silences = self.silences.values().map(|silence| silence.until);
         let windows = scene.windows.iter().map(|window| window.until);
         let other = ends.chain(windows_end).chain(reminders).chain(silences).chain(windows);
         self.opens.into_iter().chain(other).filter(soon).min()
