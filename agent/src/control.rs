@@ -105,6 +105,7 @@ impl AgentControl {
             matcher: matcher::read(&new.matcher).map_err(Refusal::Unfit)?,
             from,
             until,
+            asked_from: None,
             by: operator.by.clone(),
             comment: new.comment,
         };

@@ -188,10 +188,10 @@ impl Desk {
     }
 
     fn carry_out(&mut self, dispatch: Dispatch, effects: &mut Effects, now: DateTime<Utc>) {
-        let Dispatch { outgoing, tellings, groups, expired, next } = dispatch;
+        let Dispatch { outgoing, tellings, groups, silences, next } = dispatch;
         effects.tellings.extend(tellings);
         effects.groups.extend(groups);
-        effects.silences.extend(expired.into_iter().map(|id| (id, None)));
+        effects.silences.extend(silences);
         effects.deliveries.extend(deliveries(outgoing, now));
         self.next = next;
     }

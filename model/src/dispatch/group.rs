@@ -1,5 +1,7 @@
 //! Which alerts are told together, and when a group may be told again.
 
+use std::fmt;
+
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
@@ -9,7 +11,7 @@ use crate::alert::{Alert, Severity};
 /// One group of alerts as it was told last. It is stored, so that a restart does not cut its window short.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Group {
-    /// Since when the first of it waits to be told, if nothing was told lately.
+    /// Since when the first of it waits to be told.
     pub waiting: Option<DateTime<Utc>>,
     /// When alerts of it were told as opened, and how bad the worst was.
     pub opened: Option<(DateTime<Utc>, Severity)>,
@@ -17,12 +19,32 @@ pub struct Group {
     pub resolved: Option<DateTime<Utc>>,
 }
 
-/// The group of an alert that nothing else explains: that of its service, else of its node, else of its own.
-pub fn of(alert: &Alert) -> String {
-    match (&alert.service, &alert.node) {
-        (Some(service), _) => format!("service {service}"),
-        (None, Some(node)) => format!("node {node}"),
-        (None, None) => format!("probe {}", alert.probe),
+/// What a group is named after. They are in the order of what is written of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Name<'a> {
+    Node(&'a str),
+    Probe(&'a str),
+    Service(&'a str),
+}
+
+impl<'a> Name<'a> {
+    /// The group of an alert that nothing else explains: that of its service, else of its node, else of its own.
+    pub(super) fn of(alert: &'a Alert) -> Self {
+        match (&alert.service, &alert.node) {
+            (Some(service), _) => Self::Service(service),
+            (None, Some(node)) => Self::Node(node),
+            (None, None) => Self::Probe(&alert.probe),
+        }
+    }
+}
+
+impl fmt::Display for Name<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Node(name) => write!(f, "node {name}"),
+            Self::Probe(name) => write!(f, "probe {name}"),
+            Self::Service(name) => write!(f, "service {name}"),
+        }
     }
 }
 
@@ -36,10 +58,11 @@ impl Group {
 
     /// When alerts, the worst of which is of the given severity, may be told as opened.
     pub(super) fn opens_at(&mut self, worst: Severity, policy: &Policy, now: DateTime<Utc>) -> DateTime<Utc> {
-        match self.opened {
-            Some((at, told)) if now < at + policy.group_window && worst >= told => at + policy.group_window,
-            Some((at, _)) if now < at + policy.group_window => now,
-            _ => *self.waiting.get_or_insert(now) + policy.group_wait,
+        let window = self.opened.map(|(at, told)| (at + policy.group_window, told));
+        match window.filter(|(end, _)| now < *end) {
+            Some((_, told)) if worst < told => now,
+            Some((end, _)) => end.max(*self.waiting.get_or_insert(now) + policy.group_wait),
+            None => *self.waiting.get_or_insert(now) + policy.group_wait,
         }
     }
 

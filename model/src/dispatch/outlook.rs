@@ -1,20 +1,21 @@
 //! The open alerts as they bear on each other, indexed once for many questions.
 
-use std::collections::HashMap;
+use std::{cell::OnceCell, collections::HashMap};
 
-use super::{
-    Entry, Extent, Policy,
-    explain::{explains, is_failure},
-};
-use crate::alert::{Alert, AlertKind};
+use super::{Entry, Extent, Inhibition, Policy, failures::Failures};
+use crate::alert::Alert;
 
 /// What is open, for asking what inhibits or explains an alert.
 pub(super) struct Outlook<'a> {
-    policy: &'a Policy,
-    /// Nodes that failed, oldest first.
-    failures: Vec<&'a Entry>,
-    /// The oldest open alert of each kind that inhibits others, by what they have to have in common with it.
-    inhibitors: HashMap<(AlertKind, Shared<'a>), &'a Alert>,
+    open: Vec<&'a Entry>,
+    failures: Failures<'a>,
+    inhibitors: Vec<Inhibitors<'a>>,
+}
+
+/// The oldest open alert that a rule is about, by what others have to have in common with it; known once somebody asks.
+struct Inhibitors<'a> {
+    rule: &'a Inhibition,
+    oldest: OnceCell<HashMap<Shared<'a>, &'a Alert>>,
 }
 
 /// What two alerts have in common.
@@ -37,33 +38,36 @@ impl<'a> Shared<'a> {
     }
 }
 
-impl<'a> Outlook<'a> {
-    pub(super) fn new(open: impl Iterator<Item = &'a Entry>, policy: &'a Policy) -> Self {
-        let mut outlook = Self { policy, failures: Vec::new(), inhibitors: HashMap::new() };
-        for entry in open {
-            if is_failure(&entry.alert) {
-                outlook.failures.push(entry);
-            }
-            for rule in policy.inhibitions.iter().filter(|rule| rule.source == entry.alert.key.kind) {
-                if let Some(shared) = Shared::of(&entry.alert, rule.extent) {
-                    outlook.inhibitors.entry((rule.source, shared)).or_insert(&entry.alert);
+impl<'a> Inhibitors<'a> {
+    fn among(&self, open: &[&'a Entry]) -> &HashMap<Shared<'a>, &'a Alert> {
+        self.oldest.get_or_init(|| {
+            let mut oldest = HashMap::new();
+            for entry in open.iter().filter(|entry| entry.alert.key.kind == self.rule.source) {
+                if let Some(shared) = Shared::of(&entry.alert, self.rule.extent) {
+                    oldest.entry(shared).or_insert(&entry.alert);
                 }
             }
-        }
-        outlook
+            oldest
+        })
+    }
+}
+
+impl<'a> Outlook<'a> {
+    pub(super) fn new(open: impl Iterator<Item = &'a Entry>, policy: &'a Policy) -> Self {
+        let open: Vec<&Entry> = open.collect();
+        let rules = policy.inhibitions.iter();
+        let inhibitors = rules.map(|rule| Inhibitors { rule, oldest: OnceCell::new() });
+        Self { failures: Failures::among(&open), inhibitors: inhibitors.collect(), open }
     }
 
     /// The open alert that keeps `alert` from being told.
     pub(super) fn inhibitor(&self, alert: &Alert) -> Option<&'a Alert> {
-        let kind = alert.key.kind;
-        let concerned = |targets: &[AlertKind]| targets.is_empty() || targets.contains(&kind);
-        let rules = self.policy.inhibitions.iter();
-        let mut rules = rules.filter(|rule| rule.source != kind && concerned(&rule.targets));
-        rules.find_map(|rule| self.inhibitors.get(&(rule.source, Shared::of(alert, rule.extent)?)).copied())
+        let mut concerned = self.inhibitors.iter().filter(|of| of.rule.concerns(alert.key.kind));
+        concerned.find_map(|of| of.among(&self.open).get(&Shared::of(alert, of.rule.extent)?).copied())
     }
 
-    /// The failure that explains an alert: of several about one node the oldest.
+    /// The failure that explains an alert: of several the oldest.
     pub(super) fn root(&self, entry: &Entry) -> Option<&'a Entry> {
-        self.failures.iter().copied().find(|failure| explains(failure, entry))
+        self.failures.root(entry)
     }
 }

@@ -81,6 +81,10 @@ pub struct Silence {
     pub from: DateTime<Utc>,
     /// Until when.
     pub until: DateTime<Utc>,
+    /// From when on it was asked for, while the clock says that this is still to come. Meanwhile it holds for as long as it
+    /// was asked for from when that was seen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asked_from: Option<DateTime<Utc>>,
     /// Who asked for it, in their own words.
     pub by: String,
     /// Why.
@@ -88,11 +92,26 @@ pub struct Silence {
 }
 
 impl Silence {
-    /// Holds for as long as it was asked for, where the clock was set back since.
-    pub(super) fn clock_is(&mut self, now: DateTime<Utc>) {
-        let ahead = (self.from - now).max(TimeDelta::zero());
-        self.from -= ahead;
-        self.until -= ahead;
+    /// Holds for as long as it was asked for, where the clock was set back since; and as it was asked for, once that was only for
+    /// a while. Tells whether that makes a difference.
+    pub(super) fn clock_is(&mut self, now: DateTime<Utc>) -> bool {
+        let asked = self.asked_from.unwrap_or(self.from);
+        let moved = self.moved_by(now);
+        self.from += moved;
+        self.until += moved;
+        self.asked_from = (self.from < asked).then_some(asked);
+        !moved.is_zero()
+    }
+
+    /// Until when it holds, if it holds at `now`.
+    pub(super) fn active_until(&self, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        Some(self.until + self.moved_by(now)).filter(|until| now < *until)
+    }
+
+    fn moved_by(&self, now: DateTime<Utc>) -> TimeDelta {
+        let asked = self.asked_from.unwrap_or(self.from);
+        let from = if asked <= now { asked } else { self.from.min(now) };
+        from - self.from
     }
 }
 
@@ -142,6 +161,11 @@ impl Policy {
 }
 
 impl Inhibition {
+    /// Whether it may keep alerts of `kind` from being told.
+    pub(super) fn concerns(&self, kind: AlertKind) -> bool {
+        self.source != kind && (self.targets.is_empty() || self.targets.contains(&kind))
+    }
+
     /// What holds where nothing else is configured: a blind agent tells only that; a node that is gone explains that it has
     /// no ready endpoint; whoever gets no answer learns nothing about addresses.
     #[must_use]
@@ -169,23 +193,64 @@ impl Inhibition {
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_silence_holds_for_as_long_as_it_was_asked_for() {
-        let at = |minutes| DateTime::<Utc>::UNIX_EPOCH + TimeDelta::minutes(minutes);
-        let made = Silence {
+    fn at(minutes: i64) -> DateTime<Utc> {
+        DateTime::UNIX_EPOCH + TimeDelta::minutes(minutes)
+    }
+
+    fn half_an_hour() -> Silence {
+        Silence {
             id: String::new(),
             matcher: Matcher::default(),
             from: at(600),
             until: at(630),
+            asked_from: None,
             by: String::new(),
             comment: String::new(),
-        };
-        let seen = |now| {
-            let mut silence = made.clone();
-            silence.clock_is(now);
-            (silence.from, silence.until)
-        };
-        assert_eq!(seen(at(610)), (at(600), at(630)));
-        assert_eq!(seen(at(540)), (at(540), at(570)), "set back by an hour");
+        }
+    }
+
+    #[test]
+    fn a_silence_holds_for_as_long_as_it_was_asked_for() {
+        // What the clock says, and until when it holds by that.
+        let stories: [&[(i64, Option<i64>)]; 5] = [
+            &[(600, Some(630)), (629, Some(630)), (630, None)],
+            // Set back by an hour for good.
+            &[(610, Some(630)), (540, Some(570)), (550, Some(570)), (570, None)],
+            // Set back twice.
+            &[(540, Some(570)), (550, Some(570)), (300, Some(330)), (310, Some(330)), (330, None)],
+            // Wrong for a moment, more than once.
+            &[
+                (610, Some(630)),
+                (0, Some(30)),
+                (5, Some(30)),
+                (615, Some(630)),
+                (1, Some(31)),
+                (620, Some(630)),
+            ],
+            // Wrong until after it is over.
+            &[(0, Some(30)), (631, None)],
+        ];
+        for story in stories {
+            let mut silence = half_an_hour();
+            for (now, until) in story {
+                let seen = silence.active_until(at(*now));
+                assert_eq!(seen, until.map(at), "{story:?} at {now}");
+                // A restart comes in between.
+                silence.clock_is(at(*now));
+                silence = serde_json::from_str(&serde_json::to_string(&silence).unwrap()).unwrap();
+                assert_eq!(silence.active_until(at(*now)), seen, "{story:?} at {now}");
+                assert!(until.is_none() || silence.until == at(until.unwrap()), "{story:?} at {now}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_silence_as_it_was_asked_for_has_nothing_to_remember() {
+        let mut silence = half_an_hour();
+        assert!(!silence.clock_is(at(610)));
+        assert!(silence.clock_is(at(0)));
+        assert!(!silence.clock_is(at(1)));
+        assert!(silence.clock_is(at(611)));
+        assert_eq!(silence, half_an_hour());
     }
 }

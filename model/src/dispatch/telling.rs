@@ -14,7 +14,7 @@ pub const LONGEST_SUSPICION: TimeDelta = TimeDelta::seconds(60);
 /// How far telling of one alert has come. It is stored with the alert, so that a restart goes on from it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Telling {
-    /// The group that it is told with: see [`super::group::of`].
+    /// The group that it is told with: that of what explains it, else of its service, else of its node, else of its own.
     pub group: String,
     /// Nodes that answered for its target lately: the failure of one of them would explain it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -41,7 +41,7 @@ impl Telling {
     #[must_use]
     pub fn nothing(alert: &Alert) -> Self {
         Self {
-            group: super::group::of(alert),
+            group: super::group::Name::of(alert).to_string(),
             served_by: Vec::new(),
             suspects_until: None,
             muted: false,

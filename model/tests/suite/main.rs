@@ -8,6 +8,7 @@ mod echo_properties;
 mod lane;
 mod scenarios;
 mod telling;
+mod telling_cost;
 mod telling_properties;
 mod town;
 mod webhook_document;

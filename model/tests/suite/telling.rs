@@ -1,8 +1,9 @@
 //! Runs every `tellings/*.toml`: rounds in, notifications out, through the state machines, the board and the dispatcher.
 //!
 //! A scenario has a `story`, what is configured, and `[[step]]`s. A step begins `after` seconds after the one before (10 where
-//! it does not say), loads another configuration (`reload`: what it names is that from now on, `gone` are probes that are
-//! taken out, `retargeted` those that are pointed at another target), plays its `rounds` (`times` over), and lists in `told` what receivers are told until the next step, as
+//! it does not say; by a clock that is set to `clock`), loads another configuration (`reload`: what it names is that from now on,
+//! `gone` are probes that are taken out, `retargeted` those that are pointed at another target), plays its `rounds` (`times` over),
+//! and lists in `told` what receivers are told until the next step, as
 //! `receiver event kind subject`, with the companions behind a plus sign (`+`), or `>` where they are consequences; `held` lists
 //! what is open and untold, as `kind subject: why`.
 //!
@@ -103,6 +104,8 @@ struct Step {
     after: i64,
     #[serde(default = "once")]
     times: u32,
+    /// What the clock is set to, from one moment to the next.
+    clock: Option<i64>,
     #[serde(default)]
     rounds: BTreeMap<String, String>,
     #[serde(default)]
@@ -242,6 +245,9 @@ impl Scenario {
         let mut told: Vec<String> = Vec::new();
         for (i, step) in self.step.iter().enumerate() {
             let place = format!("{}, step {}", self.story, i + 1);
+            if let Some(seconds) = step.clock {
+                town.now = at(seconds);
+            }
             if step.restart {
                 town.restart(&step.back);
             }
@@ -259,6 +265,7 @@ impl Scenario {
                     matcher: own.matcher.clone(),
                     from: town.now,
                     until,
+                    asked_from: None,
                     by: "kim".into(),
                     comment: String::new(),
                 });

@@ -145,6 +145,7 @@ proptest! {
                     matcher: Matcher::default(),
                     from: town.now,
                     until: town.now + TimeDelta::seconds(seconds.into()),
+                    asked_from: None,
                     by: "kim".into(),
                     comment: String::new(),
                 }),

@@ -104,7 +104,7 @@ impl Town {
         loop {
             let change = windows(self.now).1;
             match self.next.into_iter().chain(change).filter(|due| *due <= until).min() {
-                Some(due) => self.now = due,
+                Some(due) => self.now = self.now.max(due),
                 None => break,
             }
             self.windows = windows(self.now).0;
@@ -330,8 +330,13 @@ impl Town {
                 None => drop(self.database.groups.remove(&name)),
             }
         }
-        for id in dispatch.expired {
-            self.database.silences.remove(&id);
+        for (id, silence) in dispatch.silences {
+            match silence {
+                Some(silence) => {
+                    drop(self.database.silences.insert(id, serde_json::to_string(&silence).unwrap()));
+                }
+                None => drop(self.database.silences.remove(&id)),
+            }
         }
         self.told.extend(dispatch.outgoing);
         self.next = dispatch.next;
