@@ -31,7 +31,7 @@ pub use group::Group;
 pub use matcher::{Matcher, fits};
 use outlook::Outlook;
 pub use policy::{Extent, Inhibition, Policy, Route, Silence, Window};
-pub use telling::{Held, LONGEST_SUSPICION, Telling, Told};
+pub use telling::{Held, LONGEST_WAIT, Telling, Told};
 
 /// What telling depends on besides the alerts.
 #[derive(Debug, Clone, Copy)]
@@ -53,8 +53,8 @@ pub struct Scene<'a> {
 pub struct Circumstances {
     /// Nodes that answered for its target lately.
     pub served_by: Vec<String>,
-    /// When it is settled whether a node failed that is suspected to be its cause.
-    pub suspects_until: Option<DateTime<Utc>>,
+    /// When it is settled whether a node failed that is suspected to be its cause; of a node that failed, what it takes along.
+    pub company_until: Option<DateTime<Utc>>,
 }
 
 /// A notification and who gets it.
@@ -126,8 +126,8 @@ impl Dispatcher {
 
     /// An alert was opened. It is told by the next [`Dispatcher::tend`].
     pub fn opened(&mut self, alert: &Alert, circumstances: Circumstances) {
-        let Circumstances { served_by, suspects_until } = circumstances;
-        let telling = Telling { served_by, suspects_until, ..Telling::nothing(alert) };
+        let Circumstances { served_by, company_until } = circumstances;
+        let telling = Telling { served_by, company_until, ..Telling::nothing(alert) };
         self.entries.insert(alert.id.clone(), Entry { alert: alert.clone(), telling });
     }
 
@@ -275,8 +275,12 @@ impl Dispatcher {
             if self.doubts.cover(&entry.alert.id) {
                 return Some(Held::Unsure);
             }
-            let until = entry.telling.suspects_until.filter(|until| *until > scene.now)?;
-            outlook.root(entry).is_none().then_some(Held::Gathered { until })
+            let leads = match outlook.root(entry) {
+                Some(root) if self.muted(&root.alert, outlook, scene).is_some() => return None,
+                root => root.unwrap_or(entry),
+            };
+            let until = leads.telling.company_until.filter(|until| *until > scene.now)?;
+            Some(Held::Gathered { until })
         })
     }
 

@@ -10,8 +10,8 @@ use vipwatch_model::{
     alert::{Alert, AlertKind, Changes},
     delivery::Delivery,
     dispatch::{
-        Circumstances, Dispatch, Dispatcher, Entry, LONGEST_SUSPICION, Outgoing, Scene, Silence, Telling,
-        Told, Window,
+        Circumstances, Dispatch, Dispatcher, Entry, LONGEST_WAIT, Outgoing, Scene, Silence, Telling, Told,
+        Window,
     },
     notification::{Acknowledgement, Resolution},
     probe::ProbeName,
@@ -218,8 +218,8 @@ fn deliveries(outgoing: Vec<Outgoing>, now: DateTime<Utc>) -> Vec<Delivery> {
     deliveries
 }
 
-/// Which nodes answered for the alert's target lately; and, where it does not answer any more, until when it will turn out
-/// whether one of its nodes failed.
+/// Which nodes answered for the alert's target lately; and until when it will turn out whether one of them failed, or what else
+/// a node that failed takes along: then all of it is told in one.
 fn circumstances(
     alert: &Alert,
     plan: &Plan,
@@ -227,24 +227,50 @@ fn circumstances(
     now: DateTime<Utc>,
 ) -> Circumstances {
     let Some(this) = watched.get(&ProbeName::new(&alert.probe)) else { return Circumstances::default() };
-    let answered_by = this.distribution.answered_by();
-    let served_by: Vec<String> = answered_by.iter().filter_map(|by| by.node.clone()).collect();
-    if alert.key.kind != AlertKind::Unreachable {
-        return Circumstances { served_by, suspects_until: None };
-    }
+    let served_by = served_by(this).map(str::to_owned).collect();
+    let company: Vec<&Watched> = match (alert.key.kind, alert.node.as_deref()) {
+        (AlertKind::Unreachable, _) => suspects(this, plan, watched).collect(),
+        (AlertKind::NodeDown, Some(node)) => {
+            watched.values().filter(|other| depends_on(other, node)).collect()
+        }
+        _ => Vec::new(),
+    };
+    let until = company.into_iter().filter_map(|other| {
+        let planned = &other.planned;
+        let (to, rounds, needed) = other.machine.pending(&planned.probe.rules)?;
+        let wait = TimeDelta::from_std(planned.gap * (needed - rounds) + planned.timeout);
+        (to != State::Up).then(|| now + wait.map_or(LONGEST_WAIT, |wait| wait.min(LONGEST_WAIT)))
+    });
+    Circumstances { company_until: until.max(), served_by }
+}
+
+/// The nodes that answered for the target of a probe lately.
+fn served_by(watched: &Watched) -> impl Iterator<Item = &str> {
+    watched.distribution.answered_by().iter().filter_map(|by| by.node.as_deref())
+}
+
+/// What watches the nodes that may be why the target of `this` does not answer: those that answered for it lately, or all of them.
+fn suspects<'a>(
+    this: &'a Watched,
+    plan: &'a Plan,
+    watched: &'a HashMap<ProbeName, Watched>,
+) -> impl Iterator<Item = &'a Watched> {
     let concerned = |node: &&Watched| {
-        let name = node.planned.probe.subject.node().unwrap_or_default();
-        served_by.is_empty() || served_by.iter().any(|served| served == name)
+        let name = node.planned.probe.subject.node();
+        served_by(this).next().is_none() || served_by(this).any(|served| Some(served) == name)
     };
     let of_service = nodes_watched(plan, watched, &this.planned.probe);
-    let hosts = plan.hosts.iter().filter_map(|name| watched.get(name)).filter(|_| alert.service.is_some());
-    let until = of_service.chain(hosts).filter(concerned).filter_map(|node| {
-        let planned = &node.planned;
-        let (to, rounds, needed) = node.machine.pending(&planned.probe.rules)?;
-        let wait = planned.gap * (needed - rounds) + planned.timeout;
-        (to == State::Down).then(|| {
-            now + TimeDelta::from_std(wait).map_or(LONGEST_SUSPICION, |wait| wait.min(LONGEST_SUSPICION))
-        })
-    });
-    Circumstances { suspects_until: until.max(), served_by }
+    let hosts = plan.hosts.iter().filter_map(|name| watched.get(name));
+    let hosts = hosts.filter(|_| this.planned.probe.subject.service().is_some());
+    of_service.chain(hosts).filter(concerned).filter(|node| {
+        node.machine.pending(&node.planned.probe.rules).is_some_and(|(to, ..)| to == State::Down)
+    })
+}
+
+/// Whether the failure of `node` would explain trouble that this finds: it asks that node, or is answered by it.
+fn depends_on(watched: &Watched, node: &str) -> bool {
+    match watched.planned.probe.subject.node() {
+        Some(asked) => asked == node,
+        None => served_by(watched).any(|served| served == node),
+    }
 }

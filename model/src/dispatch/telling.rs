@@ -8,8 +8,8 @@ use crate::{
     notification::{Acknowledgement, Resolution},
 };
 
-/// A node that is suspected to be the cause of an alert is not waited for longer than this.
-pub const LONGEST_SUSPICION: TimeDelta = TimeDelta::seconds(60);
+/// Neither a node that is suspected to be the cause of an alert, nor what a node takes along, is waited for longer than this.
+pub const LONGEST_WAIT: TimeDelta = TimeDelta::seconds(60);
 
 /// How far telling of one alert has come. It is stored with the alert, so that a restart goes on from it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -19,9 +19,9 @@ pub struct Telling {
     /// Nodes that answered for its target lately: the failure of one of them would explain it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub served_by: Vec<String>,
-    /// Until when it waits for a node to turn out as its cause.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub suspects_until: Option<DateTime<Utc>>,
+    /// Until when it waits: for a node to turn out as its cause, or, where it is the failure of a node, for what that takes along.
+    #[serde(default, skip_serializing_if = "Option::is_none", alias = "suspects_until")]
+    pub company_until: Option<DateTime<Utc>>,
     /// Whether nobody was to hear of it when that was looked at last, rather than not yet.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub muted: bool,
@@ -43,7 +43,7 @@ impl Telling {
         Self {
             group: super::group::Name::of(alert).to_string(),
             served_by: Vec::new(),
-            suspects_until: None,
+            company_until: None,
             muted: false,
             told: None,
             acknowledgement: None,
@@ -53,8 +53,8 @@ impl Telling {
 
     /// Nothing of it lies in the future.
     pub(super) fn clock_is(&mut self, now: DateTime<Utc>) {
-        let longest = now + LONGEST_SUSPICION;
-        self.suspects_until = self.suspects_until.map(|until| until.min(longest));
+        let longest = now + LONGEST_WAIT;
+        self.company_until = self.company_until.map(|until| until.min(longest));
         if let Some(told) = &mut self.told {
             told.at = told.at.min(now);
             told.reminded_at = told.reminded_at.map(|at| at.min(now));

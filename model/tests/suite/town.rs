@@ -278,11 +278,21 @@ impl Town {
 
     /// VIPs are served by node-1 here.
     fn circumstances(&self, alert: &Alert) -> Circumstances {
-        let node = self.watched.get("node-1").filter(|_| alert.key.kind == AlertKind::Unreachable);
-        let suspected = node.is_some_and(|node| node.machine.pending(&node.probe.rules).is_some());
+        let is_failing = |watched: &Watched| {
+            watched.machine.pending(&watched.probe.rules).is_some_and(|(to, ..)| to != State::Up)
+        };
+        let node = |watched: &Watched| watched.probe.subject.node().unwrap_or("node-1").to_owned();
+        let awaited = match alert.key.kind {
+            AlertKind::Unreachable => self.watched.get("node-1").is_some_and(is_failing),
+            AlertKind::NodeDown => {
+                let mut others = self.watched.values().filter(|other| Some(node(other)) == alert.node);
+                others.any(is_failing)
+            }
+            _ => false,
+        };
         Circumstances {
             served_by: vec!["node-1".into()],
-            suspects_until: suspected.then(|| self.now + TimeDelta::seconds(20)),
+            company_until: awaited.then(|| self.now + TimeDelta::seconds(20)),
         }
     }
 
