@@ -255,10 +255,8 @@ fn suspects<'a>(
     plan: &'a Plan,
     watched: &'a HashMap<ProbeName, Watched>,
 ) -> impl Iterator<Item = &'a Watched> {
-    let concerned = |node: &&Watched| {
-        let name = node.planned.probe.subject.node();
-        served_by(this).next().is_none() || served_by(this).any(|served| Some(served) == name)
-    };
+    let concerned =
+        |node: &&Watched| node.planned.probe.subject.node().is_some_and(|node| may_be_served_by(this, node));
     let of_service = nodes_watched(plan, watched, &this.planned.probe);
     let hosts = plan.hosts.iter().filter_map(|name| watched.get(name));
     let hosts = hosts.filter(|_| this.planned.probe.subject.service().is_some());
@@ -267,10 +265,15 @@ fn suspects<'a>(
     })
 }
 
-/// Whether the failure of `node` would explain trouble that this finds: it asks that node, or is answered by it.
+/// Whether the failure of `node` may explain trouble that this finds: it asks that node, or may be answered by it.
 fn depends_on(watched: &Watched, node: &str) -> bool {
     match watched.planned.probe.subject.node() {
         Some(asked) => asked == node,
-        None => served_by(watched).any(|served| served == node),
+        None => may_be_served_by(watched, node),
     }
+}
+
+/// Whether `node` answered for the target of a probe lately, or nobody says who did.
+fn may_be_served_by(watched: &Watched, node: &str) -> bool {
+    served_by(watched).next().is_none() || served_by(watched).any(|served| served == node)
 }

@@ -2,7 +2,11 @@
 
 use std::path::Path;
 
-use vipwatch_model::alert::{AlertKey, Severity};
+use vipwatch_model::{
+    alert::{AlertKey, Severity},
+    state::Machine,
+    verdict::Responder,
+};
 
 use super::*;
 use crate::config;
@@ -95,5 +99,60 @@ fn what_is_open_is_known_to_whom_it_was_told_and_to_whom_it_would_be_told_now() 
     let standing = desk.standing(&after);
     for (name, known) in [("ops", true), ("am", true), ("alertmanagers", true), ("night", false)] {
         assert_eq!(standing[0].is_known_to(name), known, "{name}");
+    }
+}
+
+/// A plan with a service on two nodes that are pinged, all of it up, and answered for by `node-1`.
+fn town() -> (Plan, HashMap<ProbeName, Watched>) {
+    let plan = planned(
+        r#"
+        [agent]
+        vantage = "test"
+        [cluster]
+        ping_nodes = true
+        node = [{ name = "node-1", addresses = ["192.0.2.11"] }, { name = "node-2", addresses = ["192.0.2.12"] }]
+        [[service]]
+        name = "shop/front"
+        vips = ["192.0.2.201"]
+        port = 80
+        external_traffic_policy = "Local"
+        health_check_node_port = 30001
+        echo = { path = "/", format = "auto" }
+        "#,
+    );
+    let watched = plan.probes.iter().map(|planned| {
+        let mut watched = Watched::new(Arc::clone(planned));
+        watched.machine = Machine { state: State::Up, since: Some(at("11:00:00")), ..Machine::default() };
+        let by = Responder { node: Some("node-1".to_owned()), pod: None, flows: 2 };
+        watched.distribution.add(&[by], 10);
+        (planned.probe.name.clone(), watched)
+    });
+    let watched = watched.collect();
+    (plan, watched)
+}
+
+#[test]
+fn a_node_and_what_it_takes_along_wait_for_each_other() {
+    let now = at("12:00:00");
+    // Which of them has begun to fail, which alert is opened, and whether that waits.
+    for (failing, kind, opened, waits) in [
+        ("ping@node-1", AlertKind::Unreachable, "shop/front@192.0.2.201", true),
+        ("shop/front@node-1", AlertKind::Unreachable, "shop/front@192.0.2.201", true),
+        ("ping@node-2", AlertKind::Unreachable, "shop/front@192.0.2.201", false),
+        ("shop/front@192.0.2.201", AlertKind::NodeDown, "ping@node-1", true),
+        ("shop/front@node-1", AlertKind::NodeDown, "ping@node-1", true),
+        ("shop/front@192.0.2.201", AlertKind::NodeDown, "ping@node-2", false),
+        ("shop/front@node-2", AlertKind::NodeDown, "ping@node-1", false),
+        ("shop/front@192.0.2.201", AlertKind::Degraded, "ping@node-1", false),
+    ] {
+        let (plan, mut watched) = town();
+        let one = watched.get_mut(&ProbeName::new(failing)).unwrap_or_else(|| panic!("{failing}"));
+        let (rules, gap) = (one.planned.probe.rules.clone(), one.planned.gap);
+        one.machine.step(State::Down, now, &rules, false);
+        let alert = Alert::untold(kind, &watched[&ProbeName::new(opened)].planned.probe);
+        let until = circumstances(&alert, &plan, &watched, now).company_until;
+        let case = format!("{opened} while {failing}: {until:?}");
+        assert_eq!(until.is_some(), waits, "{case}");
+        assert!(until.is_none_or(|until| until <= now + TimeDelta::from_std(gap).unwrap() * 2), "{case}");
     }
 }
