@@ -9,7 +9,7 @@ use std::collections::{HashMap, HashSet, hash_map::Entry};
 
 use chrono::{DateTime, Utc};
 
-use super::{Alert, AlertKey, AlertKind, Scope, story};
+use super::{Alert, AlertKey, AlertKind, Scope, condition::hints_at_drift, story};
 use crate::{
     notification::Resolution,
     probe::{Probe, ProbeName, Subject},
@@ -253,10 +253,6 @@ fn proves_local(node: &Known<'_>) -> bool {
 
 fn answers(finding: Finding) -> bool {
     matches!(finding, Finding::Ready | Finding::NoEndpoints | Finding::ProxyUnhealthy)
-}
-
-fn hints_at_drift(finding: Finding) -> bool {
-    matches!(finding, Finding::PortClosed | Finding::OtherService | Finding::PolicyLocal)
 }
 
 /// Whether the node had ready endpoints while it was watched, and has none now.

@@ -43,6 +43,9 @@ fn of_nodes(this: &Known<'_>, nodes: &Nodes<'_>) -> Option<[(AlertKind, bool); 2
     }
     let least = this.probe.rules.min_healthy_nodes as usize;
     let holds = |kind, too_few: fn(usize, usize) -> bool| {
+        if is_drifted(nodes) {
+            return (kind, false);
+        }
         let over_when = if this.machine.holds(kind).is_some() { Health::Confirmed } else { Health::Possible };
         (kind, too_few(healthy(nodes, over_when), least))
     };
@@ -55,23 +58,43 @@ fn of_nodes(this: &Known<'_>, nodes: &Nodes<'_>) -> Option<[(AlertKind, bool); 2
 /// Which nodes count as having a ready endpoint. What opens an alert has to be beyond doubt, and so has what ends it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Health {
-    /// Those whose state says so, or did when they were seen last.
+    /// Those whose state says so, or did when they spoke of it last.
     Confirmed,
     /// Those whose last word says so, too, and those that cannot be seen.
     Possible,
 }
 
-/// How many nodes have a ready endpoint. A node that was never seen may well have, and a port that is closed or answers for
-/// another service says nothing of it.
+/// How many nodes have a ready endpoint. A node that was never seen may well have. A port that is closed or answers for another
+/// service says nothing of it: the node counts for what it was when its port answered last.
 pub(super) fn healthy(nodes: &Nodes<'_>, health: Health) -> usize {
-    let has_none = |Known { machine, verdict, .. }: &Known<'_>| {
-        let state = if health == Health::Confirmed { machine.seen() } else { machine.state };
-        let last_word = match verdict.finding {
-            Finding::NoEndpoints | Finding::NodeSilent | Finding::ProxyUnhealthy => true,
-            Finding::Ready => health == Health::Confirmed,
-            _ => health == Health::Confirmed && verdict.state == State::Unknown,
-        };
-        matches!(state, State::Idle | State::Down) && last_word
+    let has_none = match health {
+        Health::Confirmed => confirmed_to_have_none,
+        Health::Possible => seems_to_have_none,
     };
     nodes.known.iter().filter(|node| !has_none(node)).count()
+}
+
+fn confirmed_to_have_none(node: &Known<'_>) -> bool {
+    match node.machine.seen() {
+        State::Down if hints_at_drift(node.verdict.finding) => node.machine.settled == Some(State::Idle),
+        state => matches!(state, State::Idle | State::Down),
+    }
+}
+
+fn seems_to_have_none(node: &Known<'_>) -> bool {
+    let last_word = node.verdict.finding;
+    matches!(node.machine.state, State::Idle | State::Down)
+        && matches!(last_word, Finding::NoEndpoints | Finding::NodeSilent | Finding::ProxyUnhealthy)
+}
+
+/// Whether the ports are closed, or another service's, on every node: they do not tell any more who has a ready endpoint.
+pub(super) fn is_drifted(nodes: &Nodes<'_>) -> bool {
+    let drifted =
+        |node: &Known<'_>| node.machine.state == State::Down && hints_at_drift(node.verdict.finding);
+    nodes.known.iter().all(drifted)
+}
+
+/// Whether a node's health check port behaves as it does once the service's policy was changed.
+pub(super) fn hints_at_drift(finding: Finding) -> bool {
+    matches!(finding, Finding::PortClosed | Finding::OtherService | Finding::PolicyLocal)
 }

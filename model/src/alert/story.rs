@@ -54,8 +54,15 @@ pub(super) fn end(alert: &Alert, this: &Known<'_>, nodes: &Nodes<'_>) -> String 
             format!("It turned into something worse. {reason}")
         }
         AlertKind::NoHealthyNode | AlertKind::RedundancyLost => {
-            let (healthy, of) = (condition::healthy(nodes, Health::Confirmed), nodes.configured);
-            format!("{healthy} of {of} nodes have a ready endpoint of {} now.", alert.key.subject)
+            let (service, of) = (&alert.key.subject, nodes.configured);
+            if condition::is_drifted(nodes) {
+                return format!(
+                    "The health check node ports do not answer for {service} any more, on no node: they cannot tell who has a ready \
+                     endpoint. {reason}"
+                );
+            }
+            let healthy = condition::healthy(nodes, Health::Confirmed);
+            format!("{healthy} of {of} nodes have a ready endpoint of {service} now.")
         }
         AlertKind::HeadersTrusted => "Forged headers are not believed any more.".to_owned(),
         AlertKind::DnsDrift => "The name leads to the VIPs, and to nothing else.".to_owned(),
