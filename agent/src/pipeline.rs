@@ -215,7 +215,7 @@ impl Pipeline {
                 _ = publish.tick() => {
                     self.look_after_vantage();
                     overview.send_replace(self.overview());
-                    self.parts.standing.send_replace(Arc::new(self.desk.standing(&self.plan)));
+                    self.parts.standing.send_replace(Arc::new(self.desk.standing(&self.plan, self.parts.clock.now())));
                 }
             }
         }

@@ -279,8 +279,8 @@ impl Dispatcher {
                 Some(root) if self.muted(&root.alert, outlook, scene).is_some() => return None,
                 root => root.unwrap_or(entry),
             };
-            let until = leads.telling.company_until.filter(|until| *until > scene.now)?;
-            Some(Held::Gathered { until })
+            let until = leads.telling.company_until?.min(entry.alert.opened_at + LONGEST_WAIT);
+            (until > scene.now).then_some(Held::Gathered { until })
         })
     }
 

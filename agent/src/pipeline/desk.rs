@@ -79,17 +79,24 @@ impl Desk {
         self.next = Some(now);
     }
 
-    /// The open alerts that somebody was told of. Known to be told are also those whom the routes name now: a receiver that
-    /// has got another name since must not take it for over.
-    pub(crate) fn standing(&self, plan: &Plan) -> Vec<Standing> {
+    /// The open alerts that somebody was told of. Known to be told are also those whom the routes name now, unless something
+    /// holds it back: a receiver that has got another name since must not take it for over.
+    pub(crate) fn standing(&self, plan: &Plan, now: DateTime<Utc>) -> Vec<Standing> {
         let (vantage, page): (Arc<str>, Arc<str>) = (plan.vantage.as_str().into(), plan.page.as_str().into());
+        let scene = scene(plan, &self.windows, now);
+        let (held, muted) = (self.dispatcher.held_alerts(&scene), self.dispatcher.muted_alerts(&scene));
         let told =
             self.dispatcher.open_alerts().filter_map(|entry| Some((entry, entry.telling.told.as_ref()?)));
-        let standing = told.map(|(Entry { alert, .. }, told)| Standing {
-            alert: Arc::new(alert.clone()),
-            told: told.to.iter().cloned().chain(plan.policy.receivers_of(alert)).collect(),
-            vantage: Arc::clone(&vantage),
-            page: Arc::clone(&page),
+        let standing = told.map(|(Entry { alert, .. }, told)| {
+            let id = alert.id.as_str();
+            let is_held = held.contains_key(id) || muted.contains_key(id);
+            let now = if is_held { Vec::new() } else { plan.policy.receivers_of(alert) };
+            Standing {
+                alert: Arc::new(alert.clone()),
+                told: told.to.iter().cloned().chain(now).collect(),
+                vantage: Arc::clone(&vantage),
+                page: Arc::clone(&page),
+            }
         });
         standing.collect()
     }
@@ -239,7 +246,9 @@ fn circumstances(
         let planned = &other.planned;
         let (to, rounds, needed) = other.machine.pending(&planned.probe.rules)?;
         let wait = TimeDelta::from_std(planned.gap * (needed - rounds) + planned.timeout);
-        (to != State::Up).then(|| now + wait.map_or(LONGEST_WAIT, |wait| wait.min(LONGEST_WAIT)))
+        let worse = matches!(to, State::Down | State::Degraded)
+            || (to == State::Idle && other.machine.state == State::Up);
+        worse.then(|| now + wait.map_or(LONGEST_WAIT, |wait| wait.min(LONGEST_WAIT)))
     });
     Circumstances { company_until: until.max(), served_by }
 }
@@ -273,7 +282,9 @@ fn depends_on(watched: &Watched, node: &str) -> bool {
     }
 }
 
-/// Whether `node` answered for the target of a probe lately, or nobody says who did.
+/// Whether `node` answered for the target of a probe lately, or may have, as a node of the cluster does for a service: nobody
+/// says who did.
 fn may_be_served_by(watched: &Watched, node: &str) -> bool {
-    served_by(watched).next().is_none() || served_by(watched).any(|served| served == node)
+    let unknown = served_by(watched).next().is_none() && watched.planned.probe.subject.service().is_some();
+    unknown || served_by(watched).any(|served| served == node)
 }

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use vipwatch_model::{
     alert::{AlertKey, Severity},
+    dispatch::Matcher,
     state::Machine,
     verdict::Responder,
 };
@@ -92,14 +93,25 @@ fn what_is_open_is_known_to_whom_it_was_told_and_to_whom_it_would_be_told_now() 
     let alert = Alert::of_vantage("a".into(), key, Severity::Info, now, now);
     desk.dispatcher.opened(&alert, Circumstances::default());
     desk.replanned(now);
-    assert!(desk.standing(&before).is_empty(), "nobody was told");
+    assert!(desk.standing(&before, now).is_empty(), "nobody was told");
     assert_eq!(tend(&mut desk, &before, now), 2);
     desk.replanned(now);
     assert_eq!(tend(&mut desk, &after, now), 0);
-    let standing = desk.standing(&after);
+    let knows = |desk: &Desk, name: &str| desk.standing(&after, now)[0].is_known_to(name);
     for (name, known) in [("ops", true), ("am", true), ("alertmanagers", true), ("night", false)] {
-        assert_eq!(standing[0].is_known_to(name), known, "{name}");
+        assert_eq!(knows(&desk, name), known, "{name}");
     }
+    let silence = Silence {
+        id: "s".into(),
+        matcher: Matcher::default(),
+        from: now,
+        until: at("13:00:00"),
+        asked_from: None,
+        by: "kim".into(),
+        comment: "move".into(),
+    };
+    desk.silence(silence, &mut Effects::default());
+    assert!(knows(&desk, "am") && !knows(&desk, "alertmanagers"), "nobody hears of it who has not");
 }
 
 /// A plan with a service on two nodes that are pinged, all of it up, and answered for by `node-1`.
@@ -118,13 +130,19 @@ fn town() -> (Plan, HashMap<ProbeName, Watched>) {
         external_traffic_policy = "Local"
         health_check_node_port = 30001
         echo = { path = "/", format = "auto" }
+        [[probe]]
+        name = "elsewhere"
+        kind = "tcp"
+        address = "198.51.100.7:443"
         "#,
     );
     let watched = plan.probes.iter().map(|planned| {
         let mut watched = Watched::new(Arc::clone(planned));
         watched.machine = Machine { state: State::Up, since: Some(at("11:00:00")), ..Machine::default() };
-        let by = Responder { node: Some("node-1".to_owned()), pod: None, flows: 2 };
-        watched.distribution.add(&[by], 10);
+        if planned.probe.subject.service().is_some() {
+            let by = Responder { node: Some("node-1".to_owned()), pod: None, flows: 2 };
+            watched.distribution.add(&[by], 10);
+        }
         (planned.probe.name.clone(), watched)
     });
     let watched = watched.collect();
@@ -137,6 +155,7 @@ fn a_node_and_what_it_takes_along_wait_for_each_other() {
     // Which of them has begun to fail, which alert is opened, and whether that waits.
     for (failing, kind, opened, waits) in [
         ("ping@node-1", AlertKind::Unreachable, "shop/front@192.0.2.201", true),
+        ("elsewhere", AlertKind::NodeDown, "ping@node-1", false),
         ("shop/front@node-1", AlertKind::Unreachable, "shop/front@192.0.2.201", true),
         ("ping@node-2", AlertKind::Unreachable, "shop/front@192.0.2.201", false),
         ("shop/front@192.0.2.201", AlertKind::NodeDown, "ping@node-1", true),
