@@ -130,6 +130,11 @@ impl Lane {
     pub fn restock(&mut self, stock: Stock, now: DateTime<Utc>) -> Option<Decision> {
         let Stock { oldest, left, untold } = stock;
         self.untold.extend(untold);
+        // What was put back is not given up any more.
+        let openings = oldest.iter().filter(|delivery| delivery.event == Event::Opened);
+        for alert in openings.flat_map(|opening| &opening.alerts) {
+            self.untold.remove(alert);
+        }
         let newest = oldest.last().map(|delivery| delivery.created_at);
         let mut held = std::mem::take(&mut self.waiting);
         for mut delivery in oldest {

@@ -158,3 +158,18 @@ fn what_a_digest_has_told_is_not_told_again_wherever_it_waits() {
     assert_eq!(told.iter().collect::<HashSet<_>>().len(), told.len(), "{told:?}");
     assert_eq!(told.len(), 12);
 }
+
+#[test]
+fn an_end_says_nothing_of_an_opening_that_was_put_back_and_taken() {
+    let mut rig = Rig::new(Manner::default());
+    rig.accept(opened(&["a", "b"]));
+    rig.attempt(refused("HTTP 400"));
+    rig.put_back(&["a-opened"]);
+    assert_eq!(rig.attempt(later("HTTP 500")), "a-opened");
+    rig.accept(resolved(&["a"]));
+    rig.now = rig.waits().unwrap();
+    assert_eq!(rig.attempt(TAKEN), "a-opened");
+    assert_eq!(rig.attempt(TAKEN), "a-resolved");
+    let told: Notification = serde_json::from_str(&rig.taken[1].document).unwrap();
+    assert!(!told.resolution.unwrap().superseded);
+}
