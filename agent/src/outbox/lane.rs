@@ -143,7 +143,10 @@ impl Lane {
                 self.lane.accept(delivery, now)
             }
             Notice::Waiting { stock, .. } => {
-                self.tell_page(|status| stock.oldest.iter().for_each(|delivery| status.waits(delivery)));
+                self.tell_page(|status| {
+                    status.given_up(&stock.untold);
+                    stock.oldest.iter().for_each(|delivery| status.waits(delivery));
+                });
                 self.lane.restock(stock, now)
             }
             Notice::Unreadable(_) => {

@@ -72,7 +72,20 @@ impl ReceiverStatus {
             attempts: delivery.attempts,
             last_error: None,
         };
-        self.note(delivery, &waits);
+        self.note(&delivery.alerts, &waits);
+    }
+
+    /// The openings of these alerts were given up, perhaps before the agent was started.
+    pub(super) fn given_up<'a>(&mut self, alerts: impl IntoIterator<Item = &'a String>) {
+        let dead = RecentDelivery {
+            event: Event::Opened,
+            state: DeliveryState::Dead,
+            attempts: 0,
+            last_error: None,
+        };
+        let unknown: Vec<&String> =
+            alerts.into_iter().filter(|alert| !self.recent.contains_key(*alert)).collect();
+        self.note(unknown, &dead);
     }
 
     /// The lane has decided about a delivery.
@@ -84,7 +97,7 @@ impl ReceiverStatus {
             attempts: delivery.attempts,
             last_error: error.clone(),
         };
-        self.note(delivery, &recent);
+        self.note(&delivery.alerts, &recent);
         match state {
             DeliveryState::Pending => {}
             DeliveryState::Superseded => self.superseded += u64::from(delivery.event == Event::Opened),
@@ -103,8 +116,14 @@ impl ReceiverStatus {
         self.superseded += u64::try_from(replay.openings).unwrap_or(u64::MAX);
     }
 
-    fn note(&mut self, delivery: &Delivery, how_far: &RecentDelivery) {
-        for alert in &delivery.alerts {
+    fn note<'a>(&mut self, alerts: impl IntoIterator<Item = &'a String>, how_far: &RecentDelivery) {
+        for alert in alerts {
+            // Who has no opening does not have it by what follows either.
+            let lacks_opening =
+                |known: &RecentDelivery| known.event == Event::Opened && known.state == DeliveryState::Dead;
+            if how_far.event != Event::Opened && self.recent.get(alert).is_some_and(lacks_opening) {
+                continue;
+            }
             if !self.recent.contains_key(alert) && self.recent.len() >= RECENT {
                 self.recent.retain(|_, recent| recent.state == DeliveryState::Pending);
                 if self.recent.len() >= 8 * RECENT {
@@ -113,5 +132,36 @@ impl ReceiverStatus {
             }
             self.recent.insert(alert.clone(), how_far.clone());
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::DateTime;
+    use vipwatch_model::{
+        alert::{Alert, AlertKey, AlertKind, Severity},
+        notification::Notification,
+    };
+
+    use super::*;
+
+    #[test]
+    fn who_has_no_opening_is_not_told_by_what_follows() {
+        let key = AlertKey::of_vantage(AlertKind::Degraded, "a");
+        let at = DateTime::UNIX_EPOCH;
+        let alert = Alert::of_vantage("a".into(), key, Severity::Warning, at, at);
+        let opened = Notification::opened(alert, "test", "");
+        let row = |event, state| {
+            let notification = Notification { event, ..opened.clone() };
+            Row { delivery: Delivery::new(&notification, "{}".into(), "ops", at), state, error: None, at }
+        };
+        let shown = |status: &ReceiverStatus| (status.recent["a"].event, status.recent["a"].state);
+        let mut status = ReceiverStatus::default();
+        status.given_up(&["a".to_owned()]);
+        status.decided(&row(Event::Acknowledged, DeliveryState::Delivered));
+        assert_eq!(shown(&status), (Event::Opened, DeliveryState::Dead));
+        status.decided(&row(Event::Opened, DeliveryState::Delivered));
+        status.decided(&row(Event::Reminder, DeliveryState::Pending));
+        assert_eq!(shown(&status), (Event::Reminder, DeliveryState::Pending));
     }
 }

@@ -80,6 +80,7 @@ describe("the page", () => {
     ];
     const shown = show(data);
     expect(text(shown, ".alert .cause")).toBe("Likely cause nobody announces the VIP");
+    expect(text(shown, ".told")).toMatch(/^Told to ops /);
     const deliveries = text(shown, ".deliveries");
     expect(deliveries).toContain("ops delivered");
     expect(deliveries).toContain("night retrying after 2 attempts: answered 503");

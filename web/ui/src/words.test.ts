@@ -105,5 +105,6 @@ it("says how far a delivery has come", () => {
   expect(words("pending", 2)).toBe("retrying after 2 attempts");
   expect(words("delivered", 1)).toBe("delivered");
   expect(words("dead", 8)).toBe("given up after 8 attempts");
+  expect(words("dead", 0)).toBe("given up");
   expect(words("superseded", 3)).toBe("over before it could be told");
 });

@@ -177,7 +177,7 @@ export function pendingWords(pending: Pending): string {
 export function deliveryWords({ state, attempts }: DeliveryView): string {
   const tries = count(attempts, "attempt");
   if (state === "delivered") return attempts > 1 ? `delivered after ${tries}` : "delivered";
-  if (state === "dead") return `given up after ${tries}`;
+  if (state === "dead") return attempts > 0 ? `given up after ${tries}` : "given up";
   if (state === "superseded") return "over before it could be told";
   return attempts > 0 ? `retrying after ${tries}` : "waiting";
 }

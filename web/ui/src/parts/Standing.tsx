@@ -6,6 +6,9 @@ import { Until } from "./Until";
 
 export function Standing({ alert }: { alert: AlertView }) {
   const { acknowledgement: taken, held, told_at: toldAt, told_to: toldTo, deliveries } = alert;
+  const lacks = ({ event, state }: DeliveryView) => event === "opened" && state !== "delivered";
+  const lacking = deliveries.filter(lacks).map(({ receiver }) => receiver);
+  const know = toldTo.filter((receiver) => !lacking.includes(receiver));
   return (
     <div class="standing-of">
       {taken && (
@@ -26,11 +29,11 @@ export function Standing({ alert }: { alert: AlertView }) {
         </p>
       )}
       {!held && !toldAt && <p class="held">About to be told</p>}
-      {toldAt && (
+      {toldAt && (know.length > 0 || toldTo.length === 0) && (
         <p class="told">
           <Ago
             at={toldAt}
-            before={toldTo.length > 0 ? `Told to ${toldTo.join(", ")} ` : "Meant for nobody by its route, "}
+            before={know.length > 0 ? `Told to ${know.join(", ")} ` : "Meant for nobody by its route, "}
             after=" ago"
           />
         </p>
