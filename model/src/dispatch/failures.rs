@@ -1,10 +1,6 @@
 //! The failures of nodes that are open, indexed by what they may explain and when they began.
 
-use std::{
-    cell::OnceCell,
-    cmp::Ordering,
-    collections::{BTreeMap, HashMap},
-};
+use std::{cell::OnceCell, collections::HashMap};
 
 use chrono::{DateTime, Utc};
 
@@ -23,7 +19,8 @@ pub(super) struct Failures<'a> {
     by_service: OnceCell<Index<'a>>,
 }
 
-type Index<'a> = HashMap<Place<'a>, BTreeMap<i64, Slot<'a>>>;
+/// By place, oldest first.
+type Index<'a> = HashMap<Place<'a>, Vec<&'a Entry>>;
 
 /// What a failure and an alert have to have in common.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -42,16 +39,6 @@ impl Place<'_> {
             Self::Service(_) => Place::Service(failure.alert.service.as_deref()),
         }
     }
-}
-
-/// Failures of one place that began within one slot of time, which is as long as two troubles may be apart. Kept are those that
-/// are the oldest of all that began at some time or later, or at some time or earlier.
-#[derive(Default)]
-struct Slot<'a> {
-    /// Oldest first; each began later than all before it.
-    ever_later: Vec<&'a Entry>,
-    /// Oldest first; each began earlier than all before it.
-    ever_earlier: Vec<&'a Entry>,
 }
 
 impl<'a> Failures<'a> {
@@ -95,52 +82,17 @@ impl<'a> Failures<'a> {
             Place::Node(_) => &self.by_node,
             Place::Service(_) => &self.by_service,
         };
-        let here = slot(since);
-        let near = index.get_or_init(|| self.index(place)).get(&place)?.range(here - 1..=here + 1);
-        oldest_of(near.filter_map(|(at, slot)| match at.cmp(&here) {
-            Ordering::Less => slot.from(since),
-            Ordering::Equal => slot.ever_later.first().copied(),
-            Ordering::Greater => slot.until(since),
-        }))
+        let here = index.get_or_init(|| self.index(place)).get(&place)?;
+        here.iter().copied().find(|failure| (failure.alert.since - since).abs() <= TOGETHER)
     }
 
     fn index(&self, place: Place<'_>) -> Index<'a> {
         let mut index = Index::new();
         for failure in &self.all {
-            let slots = index.entry(place.of(failure)).or_default();
-            slots.entry(slot(failure.alert.since)).or_default().add(failure);
+            index.entry(place.of(failure)).or_default().push(*failure);
         }
         index
     }
-}
-
-impl<'a> Slot<'a> {
-    fn add(&mut self, entry: &'a Entry) {
-        let since = entry.alert.since;
-        if self.ever_later.last().is_none_or(|last| last.alert.since < since) {
-            self.ever_later.push(entry);
-        }
-        if self.ever_earlier.last().is_none_or(|last| last.alert.since > since) {
-            self.ever_earlier.push(entry);
-        }
-    }
-
-    /// The oldest that did not begin too long before.
-    fn from(&self, since: DateTime<Utc>) -> Option<&'a Entry> {
-        let too_early = |entry: &&Entry| since - entry.alert.since > TOGETHER;
-        self.ever_later.get(self.ever_later.partition_point(too_early)).copied()
-    }
-
-    /// The oldest that did not begin too long after.
-    fn until(&self, since: DateTime<Utc>) -> Option<&'a Entry> {
-        let too_late = |entry: &&Entry| entry.alert.since - since > TOGETHER;
-        self.ever_earlier.get(self.ever_earlier.partition_point(too_late)).copied()
-    }
-}
-
-/// Two that are less than [`TOGETHER`] apart are in one slot, or in two that touch.
-fn slot(since: DateTime<Utc>) -> i64 {
-    since.timestamp().div_euclid(TOGETHER.num_seconds())
 }
 
 fn oldest_of<'a>(failures: impl Iterator<Item = &'a Entry>) -> Option<&'a Entry> {
