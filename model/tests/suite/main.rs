@@ -6,6 +6,7 @@ mod echo;
 mod echo_page;
 mod echo_properties;
 mod lane;
+mod notation;
 mod scenarios;
 mod telling;
 mod telling_cost;

@@ -1,16 +1,13 @@
 //! Runs every `scenarios/*.toml`: rounds in, verdicts, states and alerts out.
 //!
 //! A scenario has a `story`, the service as configured, and `[[round]]`s. A round is one of the VIP (`flows`),
-//! of nodes (`nodes`, by number), or of their kube-proxies (`proxies`: `healthy`, `ineligible`, `unhealthy`, or a failure). A flow is written as the source address (with or without a port) that the far side reports, or as the
-//! word of a failure (`connected` after it: once the connection stood); after the address may come `for=ADDR` (what a forwarding header holds), `trusting` (the format takes its
-//! address from such headers), `pod=NAME`, `on=NODE`; after any flow `took=800ms`; an answer of a health check node port as `ready`, `no endpoints`, `proxy unhealthy`, `other service`, `garbage`,
-//! or the word of a failure. `targets` says what the connectivity targets said with the round: `answered`, or the word of a
-//! failure. What a round leaves out is not checked; alerts are always checked. Alerts of nodes are
-//! written as `kind node-N`, others as `kind`.
+//! of nodes (`nodes`, by number), or of their kube-proxies (`proxies`: `healthy`, `ineligible`, `unhealthy`, or a
+//! failure); `notation.rs` says how these are written. `targets` says what the connectivity targets said with the round:
+//! `answered`, or the word of a failure. What a round leaves out is not checked; alerts are always checked. Alerts of
+//! nodes are written as `kind node-N`, others as `kind`.
 
 use std::{
     collections::{BTreeMap, HashMap},
-    net::SocketAddr,
     path::Path,
 };
 
@@ -22,18 +19,19 @@ use vipwatch_model::{
     cause::CauseKind,
     connectivity::{self, Answer, Blindness, Check, Outlook, Vision},
     egress::{Egress, Learnt, Unknown},
-    flow::{Failure, FailureKind, Flow, Outcome, Phases, SourceReport},
+    flow::{Failure, Flow},
     judge::{self, NodeSight, Scene},
-    node_health::{HealthAnswer, HealthDetail, NodeHealth},
     observation::Observation,
     probe::{Expectation, Limits, Probe, ProbeName, Subject, TrafficPolicy, Transport},
-    proxy_health::{ProxyAnswer, ProxyHealth},
     rule::Rules,
     state::{Machine, State},
     verdict::{Finding, FlowFinding, NoteKind, Verdict},
 };
 
-const SERVICE: &str = "default/echo-server";
+use crate::notation::{flow, health, proxy_health};
+
+/// The service that is watched.
+pub(crate) const SERVICE: &str = "default/echo-server";
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -119,85 +117,6 @@ fn book() -> AddressBook {
         pod_cidrs: vec!["10.244.0.0/16".parse().unwrap()],
         vips: vec!["192.0.2.201".parse().unwrap()],
     }
-}
-
-fn flow(text: &str) -> Flow {
-    let took = text.split_whitespace().find_map(|word| word.strip_prefix("took=")?.strip_suffix("ms"));
-    let first_byte_us = took.map(|ms| ms.parse::<u32>().unwrap() * 1_000);
-    let phases = Phases { first_byte_us, ..Phases::default() };
-    let mut words = text.split_whitespace().filter(|word| !word.starts_with("took="));
-    let first = words.next().unwrap_or_default();
-    let outcome = match first {
-        "answered" => Outcome::Answered,
-        "garbage" => Outcome::Unreadable("the answer is in no format that vipwatch knows".into()),
-        word => match word.parse::<FailureKind>() {
-            Ok(kind) => {
-                let remote = Some("192.0.2.201:80".parse().unwrap());
-                let mut failed = Flow::failed(remote, kind, format!("({word})"));
-                failed.phases.connect_us = (words.next() == Some("connected")).then_some(500);
-                return failed;
-            }
-            Err(_) => Outcome::Echoed(report(word, words)),
-        },
-    };
-    Flow {
-        local: Some("192.0.2.9:40000".parse().unwrap()),
-        remote: Some("192.0.2.201:80".parse().unwrap()),
-        phases,
-        retransmits: 0,
-        outcome,
-    }
-}
-
-fn report<'a>(source: &str, words: impl Iterator<Item = &'a str>) -> SourceReport {
-    let mut report = match source.parse::<SocketAddr>() {
-        Ok(socket) => SourceReport::of(socket.ip(), Some(socket.port())),
-        Err(_) => {
-            let address = source.parse();
-            let address =
-                address.unwrap_or_else(|_| panic!("{source:?} is neither an address nor a failure"));
-            SourceReport::of(address, None)
-        }
-    };
-    for word in words {
-        match word.split_once('=') {
-            Some(("for", address)) => report.forwarded.push(address.parse().unwrap()),
-            Some(("pod", pod)) => report.pod = Some(pod.to_owned()),
-            Some(("on", node)) => report.node = Some(node.to_owned()),
-            None if word == "trusting" => report.trusts_headers = true,
-            _ => panic!("{word:?} is nothing that a report may hold"),
-        }
-    }
-    report
-}
-
-fn health(text: &str) -> NodeHealth {
-    let of = |service: &str, n| HealthDetail {
-        local_endpoints: Some(n),
-        service: Some(service.into()),
-        ..HealthDetail::default()
-    };
-    let answer = match text {
-        "ready" => HealthAnswer::Ready(of(SERVICE, 1)),
-        "no endpoints" => HealthAnswer::NotReady(of(SERVICE, 0)),
-        "proxy unhealthy" => {
-            HealthAnswer::NotReady(HealthDetail { proxy_healthy: Some(false), ..of(SERVICE, 1) })
-        }
-        "other service" => HealthAnswer::Ready(of("default/other", 1)),
-        "garbage" => HealthAnswer::Unreadable("HTTP 404".into()),
-        word => HealthAnswer::failed(word.parse().unwrap(), format!("({word})")),
-    };
-    NodeHealth { answer, took_us: 1_000 }
-}
-
-fn proxy_health(text: &str) -> ProxyHealth {
-    let answer = match text {
-        "healthy" => ProxyAnswer::Healthy,
-        "ineligible" => ProxyAnswer::Ineligible,
-        "unhealthy" => ProxyAnswer::Unhealthy,
-        word => ProxyAnswer::failed(word.parse().unwrap(), format!("({word})")),
-    };
-    ProxyHealth { answer, took_us: 1_000 }
 }
 
 /// Which probe a round is of.
