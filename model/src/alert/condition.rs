@@ -29,23 +29,22 @@ pub fn conditions(this: &Known<'_>, nodes: &Nodes<'_>) -> impl Iterator<Item = (
 /// Whether the service has too few nodes with a ready endpoint. Only a service that ought to be Local has such nodes,
 /// and only when all of them have been asked is it known how many there are.
 fn of_nodes(this: &Known<'_>, nodes: &Nodes<'_>) -> Option<[(AlertKind, bool); 2]> {
+    let over = Some([(AlertKind::NoHealthyNode, false), (AlertKind::RedundancyLost, false)]);
     match this.probe.subject {
         Subject::Node { policy: TrafficPolicy::Local, .. } => {}
         // What was counted while the service was configured as Local is over.
-        Subject::Node { .. } => {
-            return Some([(AlertKind::NoHealthyNode, false), (AlertKind::RedundancyLost, false)]);
-        }
+        Subject::Node { .. } => return over,
         _ => return None,
     }
     let nobody_sees = nodes.known.iter().all(|node| node.verdict.state == State::Unknown);
     if nobody_sees || nodes.known.len() < nodes.configured {
         return None;
     }
+    if is_drifted(nodes) {
+        return over;
+    }
     let least = this.probe.rules.min_healthy_nodes as usize;
     let holds = |kind, too_few: fn(usize, usize) -> bool| {
-        if is_drifted(nodes) {
-            return (kind, false);
-        }
         let over_when = if this.machine.holds(kind).is_some() { Health::Confirmed } else { Health::Possible };
         (kind, too_few(healthy(nodes, over_when), least))
     };
