@@ -108,6 +108,12 @@ impl Means {
         !matches!(self, Self::PagerDuty(_) | Self::Alertmanager(_))
     }
 
+    /// Whether it forgets what it is not told again.
+    #[must_use]
+    pub fn forgets(&self) -> bool {
+        matches!(self, Self::Alertmanager(_))
+    }
+
     /// What may be shown of where deliveries go.
     fn origin(&self) -> String {
         match self {

@@ -79,9 +79,12 @@ impl Desk {
         self.next = Some(now);
     }
 
-    /// The open alerts that somebody was told of. Known to be told are also those whom the routes name now, unless something
-    /// holds it back: a receiver that has got another name since must not take it for over.
+    /// The open alerts that somebody was told of, if a receiver forgets what it is not told again. Known to be told are also those
+    /// whom the routes name now, unless something holds it back: one that has got another name since must not take it for over.
     pub(crate) fn standing(&self, plan: &Plan, now: DateTime<Utc>) -> Vec<Standing> {
+        if !plan.receivers.iter().any(|receiver| receiver.means.forgets()) {
+            return Vec::new();
+        }
         let (vantage, page): (Arc<str>, Arc<str>) = (plan.vantage.as_str().into(), plan.page.as_str().into());
         let scene = scene(plan, &self.windows, now);
         let (held, muted) = (self.dispatcher.held_alerts(&scene), self.dispatcher.muted_alerts(&scene));
