@@ -95,17 +95,18 @@ impl Echo {
     }
 
     async fn serve(self) -> Result<(), exit::Code> {
+        let internal = |error: io::Error| {
+            tracing::error!(%error, "failed to serve");
+            exit::INTERNAL
+        };
+        // Before anybody can connect: whoever sees it listen may end it.
+        let mut signals = lifecycle::Signals::catch().map_err(internal)?;
         let settings = self.settings();
         let listeners = self.listeners(&settings.identity)?;
         privileges::give_up(self.user).map_err(|error| {
             tracing::error!(%error, "failed to drop privileges");
             exit::CONFIG
         })?;
-        let internal = |error: io::Error| {
-            tracing::error!(%error, "failed to serve");
-            exit::INTERNAL
-        };
-        let mut signals = lifecycle::Signals::catch().map_err(internal)?;
         let service = Service::new(listeners, settings).map_err(internal)?;
         let stats = service.stats();
         for listener in stats.read().listeners {
